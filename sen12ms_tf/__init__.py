@@ -16,7 +16,7 @@ _ROOM_OF = {
     "train_dataset": "sen12ms_tf.pipeline",
 }
 
-__all__ = ["__version__", *_ROOM_OF]  # noqa: PLE0604
+__all__ = ["__version__", *_ROOM_OF]
 
 
 def __getattr__(name: str):

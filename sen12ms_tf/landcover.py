@@ -1,8 +1,8 @@
 """Land-cover classes: one row a class, and the two label schemes made of them.
 
-Sources: IGBP codes and names from MODIS MCD12Q1; the simplified scheme, its numbers and colours from
-Schmitt & Wu 2021 (doi 10.5194/isprs-annals-V-2-2021-101-2021) and DFC2020; colours of the 17 classes
-from the usual MODIS palette.
+Sources: IGBP codes and names from MODIS MCD12Q1; the simplified scheme, its numbers and colours
+from Schmitt & Wu 2021 (doi 10.5194/isprs-annals-V-2-2021-101-2021) and DFC2020; colours of the 17
+classes from the usual MODIS palette.
 """
 
 import dataclasses
@@ -96,16 +96,14 @@ class Scheme:
 
     @property
     def matrix(self) -> np.ndarray:
-        """float32 [17, num_classes] of 0 and 1: IGBP fractions @ matrix = the scheme's fractions."""
+        """float32 [17, num_classes] of 0 and 1: turns IGBP fractions into the scheme's."""
         codes = np.array(self.codes_of_igbp)
         return (codes[:, None] == np.arange(1, self.num_classes + 1)).astype(np.float32)
 
 
 SCHEMES = {
     "igbp": Scheme("igbp", IGBP, tuple(row.code for row in IGBP)),
-    "igbp_simplified": Scheme(
-        "igbp_simplified", IGBP_SIMPLIFIED, tuple(row.group for row in IGBP)
-    ),
+    "igbp_simplified": Scheme("igbp_simplified", IGBP_SIMPLIFIED, tuple(row.group for row in IGBP)),
 }
 
 

@@ -95,7 +95,7 @@ class Manifest:
     label_source: str
     splits: dict[str, tuple[Shard, ...]]
     statistics: dict[str, dict[str, float]]
-    left_out: tuple[dict[str, str], ...] = ()
+    left_out: tuple[dict[str, str], ...]
 
     def records(self, split: str) -> int:
         """How many records a split has."""
@@ -155,6 +155,7 @@ def read_manifest(data_dir: str | os.PathLike) -> Manifest:
             split: tuple(Shard(**shard) for shard in described["shards"])
             for split, described in fields["splits"].items()
         }
+        fields["left_out"] = tuple(fields["left_out"])
         return Manifest(**fields)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not a manifest of sen12ms_tf ({error!r}).") from error

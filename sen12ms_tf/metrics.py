@@ -87,9 +87,7 @@ def score(
         scores[f"{average}Prec"] = sklearn.metrics.precision_score(truth, predicted, **arguments)
         scores[f"{average}Rec"] = sklearn.metrics.recall_score(truth, predicted, **arguments)
         scores[f"{average}F1"] = sklearn.metrics.f1_score(truth, predicted, **arguments)
-        scores[f"{average}F2"] = sklearn.metrics.fbeta_score(
-            truth, predicted, beta=2, **arguments
-        )
+        scores[f"{average}F2"] = sklearn.metrics.fbeta_score(truth, predicted, beta=2, **arguments)
     right = (truth == predicted).mean()
     scores |= {
         "macroAcc": right,
@@ -102,9 +100,7 @@ def score(
         "oneError": _one_error(truth, probabilities),
         "coverageError": sklearn.metrics.coverage_error(truth, probabilities),
         "rankLoss": sklearn.metrics.label_ranking_loss(truth, probabilities),
-        "labelAvgPrec": sklearn.metrics.label_ranking_average_precision_score(
-            truth, probabilities
-        ),
+        "labelAvgPrec": sklearn.metrics.label_ranking_average_precision_score(truth, probabilities),
         "averagePrecisionMacro": _average_precision(truth, probabilities, "macro"),
         "averagePrecisionMicro": _average_precision(truth, probabilities, "micro"),
     }
@@ -137,8 +133,8 @@ def single_label_scores(truth, predicted, probabilities) -> dict[str, object]:
 def multi_label_scores(truth, predicted, probabilities) -> dict[str, object]:
     """What only multiple labels have: two-by-two matrices and accuracies of each class.
 
-    `class-wise Acc` is (TP + TN) / N of each class, `AverageAcc` its mean; `AverageAccPresent` is its
-    mean over the classes that occur. `multilabel_conf_mat` holds [[TN, FP], [FN, TP]] of each class.
+    `class-wise Acc` is (TP + TN) / N of each class, `AverageAcc` its mean; `AverageAccPresent` is
+    its mean over the classes that occur. `multilabel_conf_mat` holds [[TN, FP], [FN, TP]] of each.
     """
     truth, predicted = np.asarray(truth, int), np.asarray(predicted, int)
     by_class = (truth == predicted).mean(axis=0)
@@ -196,7 +192,7 @@ def _one_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def _average_precision(truth: np.ndarray, probabilities: np.ndarray, average: str) -> float:
-    """Area under the precision-recall curve; a class without a positive has none and is left out."""
+    """Area under the precision-recall curve; a class without a positive has none: left out."""
     present = truth.any(axis=0)
     if not present.any():
         return 0.0

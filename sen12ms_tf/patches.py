@@ -104,7 +104,9 @@ class Patch:
     def centre_lon_lat(self) -> tuple[float, float]:
         """Longitude and latitude of the patch's centre, degrees, WGS 84."""
         height, width = self.lc.shape[:2]
-        x, y = Affine(*self.transform) * (width / 2, height / 2)
+        a, b, c, d, e, f = self.transform
+        x = a * width / 2 + b * height / 2 + c
+        y = d * width / 2 + e * height / 2 + f
         (lon,), (lat,) = rasterio.warp.transform(self.crs, "EPSG:4326", [x], [y])
         return lon, lat
 

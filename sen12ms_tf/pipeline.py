@@ -168,9 +168,9 @@ def train_dataset(
         # Sets the seed of this function's graph alone, so that the shuffle below follows from its
         # own seed whatever the program gave to tf.random.set_seed.
         tf.compat.v1.set_random_seed(_GRAPH_SEED)
-        # Shuffled while still serialised, which is one string instead of a dict of tensors; numbered
-        # in the epoch, so that augmentation does not depend on which thread decodes what. The
-        # remainder is dropped here, so that no batch holds records of two epochs.
+        # Shuffled while still serialised, one string instead of a dict of tensors; numbered in the
+        # epoch, so that augmentation does not depend on which thread decodes what. The remainder
+        # is dropped here, so that no batch holds records of two epochs.
         return (
             _shuffled_shards(paths, seed, epoch)
             .shuffle(shuffle_buffer, seed=_mix(seed, epoch))

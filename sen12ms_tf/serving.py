@@ -18,10 +18,10 @@ CLASSES_ASSET = "classes.json"
 def export_saved_model(run_dir: str | os.PathLike, export_dir: str | os.PathLike) -> None:
     """Exports the best epoch of a run.
 
-    The signature `serving_default` takes the raw sensors of the input set by name, for instance `s2`
-    uint16 [batch, height, width, 10] and `s1` float32 [batch, height, width, 2] in dB, and returns
-    `probabilities` float32 [batch, num_classes]. `assets/bands.json` names the channels with their
-    units, `assets/classes.json` the classes with their colours.
+    The signature `serving_default` takes the raw sensors of the input set by name, for instance
+    `s2` uint16 [batch, height, width, 10] and `s1` float32 [batch, height, width, 2] in dB, and
+    returns `probabilities` float32 [batch, num_classes]. `assets/bands.json` names the channels
+    with their units, `assets/classes.json` the classes with their colours.
 
     Args:
       run_dir: of tools/train.py.

@@ -1,7 +1,7 @@
 """Which scene belongs to which split.
 
-A scene is named by its S1 folder, `ROIs1158_spring/s1_63`, as in the data set's own lists. Only whole
-scenes are split, because neighbouring patches of a scene overlap by half.
+A scene is named by its S1 folder, `ROIs1158_spring/s1_63`, as in the data set's own lists. Only
+whole scenes are split, because neighbouring patches of a scene overlap by half.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class SceneLists:
         """Refuses lists that share a scene."""
         if both := sorted(self.test & self.validation):
             raise UsageError(
-                f"A scene belongs to one split. In both lists: {', '.join(both)}. Remove it from one."
+                f"A scene belongs to one split. In both: {', '.join(both)}. Remove it from one."
             )
 
     def split_of(self, scene: str) -> str:
@@ -58,7 +58,9 @@ def read_scene_lists(splits_dir: str | pathlib.Path | None = None) -> SceneLists
 
 def _read(path: pathlib.Path) -> frozenset[str]:
     if not path.is_file():
-        raise MissingError(f"No scene list {path}. A splits directory holds {list(FILES.values())}.")
+        raise MissingError(
+            f"No scene list {path}. A splits directory holds {list(FILES.values())}."
+        )
     scenes = set()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         scene = line.strip()

@@ -1,11 +1,11 @@
 """A miniature SEN12MS made of nothing but a seed: true layout, invented pixels.
 
-What is plausible about it: land cover lies in blocks of 50 px, as MODIS cells of 500 m do; a scene's
-classes occur together in nature; what grows inside a block is partly another class of the scene; S2
-is a mixture of endmember spectra with texture, S1 a backscatter level with speckle; light, season
-and soil moisture shift every scene. So a model has something to learn, and something to get wrong.
-The spectra and levels are round numbers in the range of published ones, not measurements, and no
-figure obtained on this sample says anything about the real data set.
+What is plausible about it: land cover lies in blocks of 50 px, as MODIS cells of 500 m do; a
+scene's classes occur together in nature; what grows inside a block is partly another class of the
+scene; S2 is a mixture of endmember spectra with texture, S1 a backscatter level with speckle;
+light, season and soil moisture shift every scene. So a model has something to learn, and something
+to get wrong. The spectra and levels are round numbers in the range of published ones, not
+measurements, and no figure obtained on this sample says anything about the real data set.
 """
 
 import dataclasses
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sen12ms_tf.bands import bands_in_file
 from sen12ms_tf.errors import UsageError
 from sen12ms_tf.landcover import FILL_CODE
 from sen12ms_tf.patches import Patch, PatchId, write_patch
@@ -24,12 +23,15 @@ BLOCK_PX = 50
 PIXEL_M = 10.0
 
 # Share of a block that is covered by its own class; the rest is other classes of the scene.
-_PURITY = 0.8
+_PURITY = 0.92
+
+# Spread of a pixel's endmember shares around those of its class, in powers of e.
+_HETEROGENEITY = 1.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """A scene of the sample: season folder, number, biome, and a place for its patches."""
+    """A scene of the sample: season folder, number, biome, and an invented place."""
 
     season: str
     number: int
@@ -38,42 +40,38 @@ class Scene:
     lat: float
 
 
-# In each season training scenes, one validation scene and two of the hold-out list. The numbers of
-# validation and test scenes are those of the lists in splits/; the places are invented, on land.
-SCENES = (
-    Scene("ROIs1158_spring", 1, "savanna", 34.1, -3.4),
-    Scene("ROIs1158_spring", 8, "temperate", 9.2, 48.3),
-    Scene("ROIs1158_spring", 21, "tropical", 102.4, 3.9),
-    Scene("ROIs1158_spring", 32, "arid", -109.8, 33.2),
-    Scene("ROIs1158_spring", 54, "boreal", 27.5, 63.4),
-    Scene("ROIs1158_spring", 44, "temperate", -77.5, 39.2),
-    Scene("ROIs1158_spring", 63, "temperate", 20.6, 50.1),
-    Scene("ROIs1158_spring", 15, "savanna", 25.3, -14.2),
-    Scene("ROIs1868_summer", 5, "boreal", -111.7, 58.8),
-    Scene("ROIs1868_summer", 27, "temperate", 4.6, 51.4),
-    Scene("ROIs1868_summer", 68, "arid", 58.9, 37.6),
-    Scene("ROIs1868_summer", 100, "alpine", 86.7, 28.3),
-    Scene("ROIs1868_summer", 127, "savanna", -46.2, -11.5),
-    Scene("ROIs1868_summer", 26, "tropical", -60.8, -3.1),
-    Scene("ROIs1868_summer", 43, "temperate", 9.8, 57.2),
-    Scene("ROIs1868_summer", 15, "boreal", 97.1, 61.2),
-    Scene("ROIs1970_fall", 4, "temperate", -72.4, -38.8),
-    Scene("ROIs1970_fall", 28, "arid", 117.2, -27.8),
-    Scene("ROIs1970_fall", 55, "tropical", 13.4, 1.8),
-    Scene("ROIs1970_fall", 82, "savanna", 131.6, -16.3),
-    Scene("ROIs1970_fall", 139, "temperate", 119.2, 33.5),
-    Scene("ROIs1970_fall", 1, "arid", -3.3, 38.1),
-    Scene("ROIs1970_fall", 120, "tropical", 110.6, -1.2),
-    Scene("ROIs1970_fall", 39, "arid", 69.4, 44.0),
-    Scene("ROIs2017_winter", 8, "alpine", -83.9, 54.8),
-    Scene("ROIs2017_winter", 27, "savanna", -1.6, 9.7),
-    Scene("ROIs2017_winter", 55, "boreal", 44.3, 60.9),
-    Scene("ROIs2017_winter", 90, "tropical", 79.2, 8.6),
-    Scene("ROIs2017_winter", 112, "temperate", 5.9, 50.8),
-    Scene("ROIs2017_winter", 69, "alpine", 8.1, 46.4),
-    Scene("ROIs2017_winter", 64, "alpine", -121.4, 48.6),
-    Scene("ROIs2017_winter", 146, "savanna", 17.9, -19.4),
-)
+# In each season ten training scenes, two validation scenes and four of the hold-out list; those of
+# validation and test have the numbers of the lists in splits/.
+_SCENE_NUMBERS = {
+    "ROIs1158_spring": (1, 8, 9, 21, 27, 32, 54, 58, 66, 75, 44, 77, 63, 124, 15, 17),
+    "ROIs1868_summer": (5, 8, 11, 27, 33, 68, 85, 100, 127, 146, 26, 113, 43, 131, 72, 15),
+    "ROIs1970_fall": (4, 9, 19, 28, 33, 55, 82, 95, 112, 139, 1, 57, 120, 39, 47, 141),
+    "ROIs2017_winter": (8, 15, 22, 27, 42, 55, 90, 102, 112, 127, 69, 103, 64, 146, 32, 135),
+}
+
+# Longitude and latitude of somewhere on land where each biome is at home.
+_PLACES = {
+    "tropical": ((102.4, 3.9), (-60.8, -3.1), (13.4, 1.8), (110.6, -1.2)),
+    "savanna": ((34.1, -3.4), (25.3, -14.2), (-46.2, -11.5), (131.6, -16.3)),
+    "arid": ((-109.8, 33.2), (58.9, 37.6), (117.2, -27.8), (-3.3, 38.1)),
+    "temperate": ((9.2, 48.3), (-77.5, 39.2), (20.6, 50.1), (119.2, 33.5)),
+    "boreal": ((27.5, 63.4), (-111.7, 58.8), (97.1, 61.2), (44.3, 60.9)),
+    "alpine": ((86.7, 28.3), (8.1, 46.4), (-121.4, 48.6), (-72.4, -38.8)),
+}
+
+
+def _scenes():
+    biomes = list(_PLACES)
+    for offset, (season, numbers) in enumerate(_SCENE_NUMBERS.items()):
+        for index, number in enumerate(numbers):
+            # Shifted from season to season, so that every split has every biome.
+            biome = biomes[(index + 2 * offset) % len(biomes)]
+            lon, lat = _PLACES[biome][number % len(_PLACES[biome])]
+            # A tenth of a degree apart, so that scenes of one place do not overlap.
+            yield Scene(season, number, biome, lon + 0.1 * (index % 7), lat + 0.1 * (number % 5))
+
+
+SCENES = tuple(_scenes())
 
 # IGBP codes that occur together, with their weights. Water and settlements occur everywhere.
 _BIOMES = {
@@ -118,20 +116,20 @@ class _Signature:
 _SIGNATURES = (
     _Signature(0.75, 0.00, 0.05, 0.20, 0.0, 0.0, -9.0, -14.5, 0.30, 1.5),
     _Signature(0.92, 0.06, 0.00, 0.02, 0.0, 0.0, -7.5, -12.8, 0.20, 3.0),
-    _Signature(0.60, 0.08, 0.17, 0.15, 0.0, 0.0, -9.5, -15.0, 0.30, 1.5),
-    _Signature(0.78, 0.17, 0.05, 0.00, 0.0, 0.0, -8.5, -13.8, 0.25, 3.0),
-    _Signature(0.76, 0.09, 0.03, 0.12, 0.0, 0.0, -8.8, -14.1, 0.30, 2.0),
-    _Signature(0.35, 0.20, 0.45, 0.00, 0.0, 0.0, -11.0, -17.5, 0.25, 1.0),
-    _Signature(0.12, 0.15, 0.73, 0.00, 0.0, 0.0, -12.8, -20.0, 0.25, 1.0),
-    _Signature(0.50, 0.35, 0.15, 0.00, 0.0, 0.0, -10.0, -15.8, 0.35, 4.0),
-    _Signature(0.22, 0.58, 0.20, 0.00, 0.0, 0.0, -11.3, -17.0, 0.35, 4.0),
-    _Signature(0.02, 0.72, 0.26, 0.00, 0.0, 0.0, -12.3, -18.8, 0.08, 6.0),
-    _Signature(0.22, 0.40, 0.00, 0.38, 0.0, 0.0, -10.5, -17.0, 0.30, 6.0),
-    _Signature(0.05, 0.50, 0.45, 0.00, 0.0, 0.0, -11.0, -17.2, 0.35, 10.0),
+    _Signature(0.60, 0.08, 0.17, 0.15, 0.0, 0.0, -9.2, -15.0, 0.30, 1.5),
+    _Signature(0.78, 0.17, 0.05, 0.00, 0.0, 0.0, -8.3, -13.5, 0.25, 3.0),
+    _Signature(0.76, 0.09, 0.03, 0.12, 0.0, 0.0, -8.6, -14.0, 0.30, 2.0),
+    _Signature(0.35, 0.15, 0.50, 0.00, 0.0, 0.0, -12.0, -18.5, 0.40, 1.0),
+    _Signature(0.15, 0.15, 0.70, 0.00, 0.0, 0.0, -13.0, -20.0, 0.40, 1.0),
+    _Signature(0.50, 0.30, 0.20, 0.00, 0.0, 0.0, -10.3, -15.5, 0.45, 4.0),
+    _Signature(0.25, 0.45, 0.30, 0.00, 0.0, 0.0, -11.2, -16.2, 0.45, 4.0),
+    _Signature(0.02, 0.68, 0.30, 0.00, 0.0, 0.0, -12.8, -19.8, 0.08, 6.0),
+    _Signature(0.22, 0.38, 0.00, 0.40, 0.0, 0.0, -9.5, -18.5, 0.30, 6.0),
+    _Signature(0.02, 0.83, 0.15, 0.00, 0.0, 0.0, -9.8, -17.5, 0.40, 10.0),
     _Signature(0.05, 0.12, 0.13, 0.00, 0.0, 0.7, -5.5, -12.5, 0.45, 2.0),
-    _Signature(0.25, 0.45, 0.30, 0.00, 0.0, 0.0, -10.6, -16.5, 0.35, 8.0),
+    _Signature(0.15, 0.70, 0.15, 0.00, 0.0, 0.0, -9.8, -17.0, 0.40, 8.0),
     _Signature(0.00, 0.00, 0.06, 0.00, 0.94, 0.0, -14.0, -21.0, 0.08, 8.0),
-    _Signature(0.00, 0.02, 0.93, 0.00, 0.0, 0.05, -14.5, -23.0, 0.15, 5.0),
+    _Signature(0.00, 0.02, 0.93, 0.00, 0.0, 0.05, -15.5, -23.5, 0.10, 5.0),
     _Signature(0.00, 0.00, 0.00, 1.00, 0.0, 0.0, -18.5, -26.0, 0.05, 3.0),
 )
 
@@ -213,23 +211,30 @@ def _land_cover(scene: Scene, extent: int, rng) -> tuple[np.ndarray, np.ndarray]
 
 def _s2(cover: np.ndarray, rng) -> np.ndarray:
     """uint16 [extent, extent, 13]: endmember mixtures x texture, lit and hazed by scene."""
-    shares = np.array([dataclasses.astuple(row)[:6] for row in _SIGNATURES])
-    endmembers = _ENDMEMBERS.copy().astype(float)
+    endmembers = _ENDMEMBERS.astype(float)
     # Season: green covers turn towards soil by a share that all of a scene's plants have.
-    dry = rng.uniform(0.0, 0.35)
+    dry = rng.uniform(0.0, 0.2)
     endmembers[_GREEN] = (1 - dry) * endmembers[_GREEN] + dry * endmembers[2]
-    light = rng.normal(1.0, 0.08) * np.exp(rng.normal(0, 0.04, endmembers.shape[1]))
-    haze = rng.uniform(0, 250) * np.linspace(1, 0, endmembers.shape[1]) ** 2
-    spectra = (shares @ endmembers)[cover - 1]
-    noise = np.exp(rng.normal(0, 0.06, spectra.shape))
+    light = rng.normal(1.0, 0.05) * np.exp(rng.normal(0, 0.02, endmembers.shape[1]))
+    haze = rng.uniform(0, 150) * np.linspace(1, 0, endmembers.shape[1]) ** 2
+    spectra = _endmember_shares(cover, rng) @ endmembers
+    noise = np.exp(rng.normal(0, 0.1, spectra.shape))
     image = spectra * _texture(cover, rng)[..., None] * noise * light + haze
     return np.clip(np.rint(image), 1, 65535).astype(np.uint16)
+
+
+def _endmember_shares(cover: np.ndarray, rng) -> np.ndarray:
+    """float [extent, extent, 6]: a class mixes them on average, a pixel is rather one of them."""
+    shares = np.array([dataclasses.astuple(row)[:6] for row in _SIGNATURES])[cover - 1]
+    fields = [_smooth(rng, len(cover), 1.0) for _ in range(shares.shape[-1])]
+    shares = shares * np.exp(_HETEROGENEITY * np.stack(fields, -1))
+    return shares / shares.sum(axis=-1, keepdims=True)
 
 
 def _s1(cover: np.ndarray, rng) -> np.ndarray:
     """float32 [extent, extent, 2], dB: the class's level, scene moisture, texture, speckle."""
     level = np.array([(row.vv_db, row.vh_db) for row in _SIGNATURES])[cover - 1]
-    moisture = rng.normal(0, 1.0, 2)
+    moisture = rng.normal(0, 0.6, 2)
     # About five looks, as an averaged ground-range product has.
     speckle = 10 * np.log10(rng.gamma(5.0, 1 / 5.0, level.shape))
     texture = 4.0 * np.log(_texture(cover, rng))[..., None]

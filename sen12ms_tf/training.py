@@ -42,7 +42,7 @@ _MAY_DIFFER = ("epochs", "data_dir")
 def train(
     run_dir: str | os.PathLike, options: TrainingOptions, resume: bool = False
 ) -> keras.Model:
-    """Trains a model and leaves config.json, checkpoints, best weights, history and TensorBoard logs.
+    """Trains a model; leaves config.json, checkpoints, best weights, history, TensorBoard logs.
 
     The best epoch is the one of the highest micro-F1 on the validation split. Without validation
     records it is the last.

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from sen12ms_tf.errors import UsageError
 
@@ -16,6 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 def run(main: Callable[[], None]) -> None:
     """Parses the flags and calls `main`; ends the process."""
+    # What TensorFlow and Keras tell at INFO is about themselves; --verbosity=0 shows it.
+    flags.FLAGS.set_default("verbosity", logging.WARNING)
     app.run(lambda _: _call(main), flags_parser=_parse_flags)
 
 

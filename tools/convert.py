@@ -2,12 +2,13 @@
 
     python tools/convert.py --sen12ms_dir=/data/SEN12MS --output_dir=/data/sen12ms_records
 
-Lists what it found and what is missing, then writes the shards of each split in parallel, patches.csv
-and manifest.json. A partial copy is fine. About 20 ms of CPU time a triplet: an hour for the whole
-data set on one core, if the disk keeps up.
+Lists what it found and what is missing, then writes the shards of each split in parallel,
+patches.csv and manifest.json. A partial copy is fine. About 20 ms of CPU time a triplet: an hour
+for the whole data set on one core, if the disk keeps up.
 """
 
 from absl import flags
+
 from command_line import run
 
 _SEN12MS_DIR = flags.DEFINE_string(

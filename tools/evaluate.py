@@ -7,8 +7,8 @@ confusion_test.png.
 """
 
 from absl import flags
-from command_line import import_tensorflow, run
 
+from command_line import import_tensorflow, run
 from sen12ms_tf.splits import SPLITS
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run of tools/train.py.", required=True)

@@ -10,6 +10,7 @@ It takes raw bands, returns probabilities, and loads with TensorFlow alone:
 """
 
 from absl import flags
+
 from command_line import import_tensorflow, run
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run of tools/train.py.", required=True)

@@ -10,8 +10,8 @@ import pathlib
 
 import tqdm
 from absl import flags
-from command_line import run
 
+from command_line import run
 from sen12ms_tf.errors import UsageError
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "New or empty directory.", required=True)

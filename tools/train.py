@@ -2,17 +2,17 @@
 
     python tools/train.py --data_dir=/data/sen12ms_records --run_dir=runs/resnet50 --augment=d4
 
-The defaults are the published recipe: ResNet50 on s1s2, multi-label, simplified scheme, Adam at 1e-3 with
-an L2 penalty of 1e-5, batches of 64, 100 epochs, the best one by micro-F1 on validation. The run directory
-holds config.json, checkpoints/, best.weights.h5, history.csv and tensorboard/. Stopped? The same
-command with --resume goes on after the last finished epoch.
+The defaults are the published recipe: ResNet50 on s1s2, multi-label, simplified scheme, Adam at
+1e-3 with an L2 penalty of 1e-5, batches of 64, 100 epochs, the best one by micro-F1 on validation.
+The run directory holds config.json, checkpoints/, best.weights.h5, history.csv and tensorboard/.
+Stopped? The same command with --resume goes on after the last finished epoch.
 """
 
 import dataclasses
 
 from absl import flags
-from command_line import import_tensorflow, run
 
+from command_line import import_tensorflow, run
 from sen12ms_tf.bands import INPUTS
 from sen12ms_tf.landcover import SCHEMES
 from sen12ms_tf.runs import MIXED_PRECISION, TrainingOptions
@@ -28,7 +28,9 @@ flags.DEFINE_string("model", _DEFAULTS["model"], "ResNet18 34 50 101 152, DenseN
 flags.DEFINE_enum("inputs", _DEFAULTS["inputs"], INPUTS, "Input set.")
 flags.DEFINE_enum("label_type", _DEFAULTS["label_type"], list(TASKS), "Label type.")
 flags.DEFINE_enum("scheme", _DEFAULTS["scheme"], list(SCHEMES), "Label scheme.")
-flags.DEFINE_float("threshold", _DEFAULTS["threshold"], "Smallest area share of a multi-label class.")
+flags.DEFINE_float(
+    "threshold", _DEFAULTS["threshold"], "Smallest area share of a multi-label class."
+)
 flags.DEFINE_integer("batch_size", _DEFAULTS["batch_size"], "Patches a step.")
 flags.DEFINE_integer("epochs", _DEFAULTS["epochs"], "Epochs in all, also with --resume.")
 flags.DEFINE_integer("steps_per_epoch", None, "Steps an epoch; by default one pass over the data.")

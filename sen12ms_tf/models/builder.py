@@ -14,6 +14,7 @@ from sen12ms_tf.models.blocks import logits
 from sen12ms_tf.models.densenet import DENSENETS, densenet_features
 from sen12ms_tf.models.normalization import BandNormalization
 from sen12ms_tf.models.resnet import RESNETS, resnet_features
+from sen12ms_tf.storage import as_path
 
 _ENCODERS = {
     **{name: functools.partial(resnet_features, spec=spec) for name, spec in RESNETS.items()},
@@ -79,6 +80,6 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     """
     # The optimizer of tools/train.py may be in the file; importing it registers it with Keras.
     importlib.import_module("sen12ms_tf.optimizers")
-    if not os.path.exists(path):
+    if not as_path(path).exists():
         raise MissingError(f"No model at {path}: there is no such file.")
     return keras.saving.load_model(path, safe_mode=True)
