@@ -18,7 +18,7 @@ from sen12ms_tf.errors import UsageError, check_choice
 from sen12ms_tf.landcover import Scheme, scheme
 from sen12ms_tf.manifest import Manifest, read_manifest
 from sen12ms_tf.storage import as_path
-from sen12ms_tf.tasks import DEFAULT_THRESHOLD, Task, task
+from sen12ms_tf.tasks import DEFAULT_THRESHOLD, Task, check_threshold, task
 from sen12ms_tf.transforms import random_symmetry
 
 AUGMENTATIONS = ("none", "d4")
@@ -54,6 +54,9 @@ class _Reader:
     task: Task
     scheme: Scheme
     threshold: float
+
+    def __post_init__(self):
+        check_threshold(self.threshold)
 
     def records(self, splits: Sequence[str]) -> int:
         return sum(self.manifest.records(split) for split in splits)

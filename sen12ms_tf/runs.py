@@ -15,7 +15,7 @@ from sen12ms_tf.errors import MissingError, UsageError, check_choice
 from sen12ms_tf.landcover import Scheme, scheme
 from sen12ms_tf.splits import SPLITS
 from sen12ms_tf.storage import as_path, existing_dir, write_text
-from sen12ms_tf.tasks import DEFAULT_THRESHOLD, Task, task
+from sen12ms_tf.tasks import DEFAULT_THRESHOLD, Task, check_threshold, task
 
 CONFIG_FILE = "config.json"
 BEST_WEIGHTS_FILE = "best.weights.h5"
@@ -68,6 +68,7 @@ class TrainingOptions:
         bands.channels(self.inputs)
         task(self.label_type)
         scheme(self.scheme)
+        check_threshold(self.threshold)
         check_choice("mixed precision", self.mixed_precision, MIXED_PRECISION)
         for split in self.train_splits:
             check_choice("split", split, SPLITS)

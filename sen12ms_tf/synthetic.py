@@ -26,7 +26,7 @@ PIXEL_M = 10.0
 _PURITY = 0.92
 
 # Spread of a pixel's endmember shares around those of its class, in powers of e.
-_HETEROGENEITY = 1.2
+_HETEROGENEITY = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,19 +134,10 @@ _SIGNATURES = (
 )
 
 
-def sample_patches(patches_per_scene: int) -> list[PatchId]:
-    """The ids of a sample, scene by scene."""
-    return [
-        PatchId.parse(f"{scene.season}_{scene.number}_p{number}")
-        for scene in SCENES
-        for number in range(patches_per_scene)
-    ]
-
-
 def make_sample(
     patches_per_scene: int = 8, patch_size: int = 256, seed: int = 0
 ) -> Iterator[tuple[PatchId, Patch]]:
-    """Yields the triplets of a sample, the same for the same arguments.
+    """The triplets of a sample one by one, the same for the same arguments.
 
     Raises:
       UsageError: a number of patches below 1, or patches of fewer than 4 px.
@@ -156,20 +147,29 @@ def make_sample(
             "A sample has at least 1 patch a scene, of at least 4 px. "
             f"Received: patches_per_scene={patches_per_scene}, patch_size={patch_size}."
         )
-    ids = iter(sample_patches(patches_per_scene))
+    return _triplets(patches_per_scene, patch_size, seed)
+
+
+def _triplets(patches_per_scene: int, patch_size: int, seed: int):
     for index, scene in enumerate(SCENES):
         rng = np.random.default_rng([seed, index])
-        for patch in _scene_patches(scene, patches_per_scene, patch_size, rng):
-            yield next(ids), patch
+        patches = _scene_patches(scene, patches_per_scene, patch_size, rng)
+        for number, patch in enumerate(patches):
+            yield PatchId.parse(f"{scene.season}_{scene.number}_p{number}"), patch
 
 
 def write_sample(
     output_dir: str | os.PathLike, patches_per_scene: int = 8, patch_size: int = 256, seed: int = 0
 ) -> Iterator[PatchId]:
     """Writes the triplets of a sample as GeoTIFFs, one each time the next id is asked for."""
-    for patch_id, patch in make_sample(patches_per_scene, patch_size, seed):
-        write_patch(output_dir, patch_id, patch)
-        yield patch_id
+    triplets = make_sample(patches_per_scene, patch_size, seed)
+
+    def write() -> Iterator[PatchId]:
+        for patch_id, patch in triplets:
+            write_patch(output_dir, patch_id, patch)
+            yield patch_id
+
+    return write()
 
 
 def _scene_patches(scene: Scene, count: int, size: int, rng) -> Iterator[Patch]:
@@ -213,10 +213,10 @@ def _s2(cover: np.ndarray, rng) -> np.ndarray:
     """uint16 [extent, extent, 13]: endmember mixtures x texture, lit and hazed by scene."""
     endmembers = _ENDMEMBERS.astype(float)
     # Season: green covers turn towards soil by a share that all of a scene's plants have.
-    dry = rng.uniform(0.0, 0.2)
+    dry = rng.uniform(0.0, 0.3)
     endmembers[_GREEN] = (1 - dry) * endmembers[_GREEN] + dry * endmembers[2]
-    light = rng.normal(1.0, 0.05) * np.exp(rng.normal(0, 0.02, endmembers.shape[1]))
-    haze = rng.uniform(0, 150) * np.linspace(1, 0, endmembers.shape[1]) ** 2
+    light = rng.normal(1.0, 0.1) * np.exp(rng.normal(0, 0.02, endmembers.shape[1]))
+    haze = rng.uniform(0, 250) * np.linspace(1, 0, endmembers.shape[1]) ** 2
     spectra = _endmember_shares(cover, rng) @ endmembers
     noise = np.exp(rng.normal(0, 0.1, spectra.shape))
     image = spectra * _texture(cover, rng)[..., None] * noise * light + haze
@@ -234,7 +234,7 @@ def _endmember_shares(cover: np.ndarray, rng) -> np.ndarray:
 def _s1(cover: np.ndarray, rng) -> np.ndarray:
     """float32 [extent, extent, 2], dB: the class's level, scene moisture, texture, speckle."""
     level = np.array([(row.vv_db, row.vh_db) for row in _SIGNATURES])[cover - 1]
-    moisture = rng.normal(0, 0.6, 2)
+    moisture = rng.normal(0, 0.9, 2)
     # About five looks, as an averaged ground-range product has.
     speckle = 10 * np.log10(rng.gamma(5.0, 1 / 5.0, level.shape))
     texture = 4.0 * np.log(_texture(cover, rng))[..., None]

@@ -19,6 +19,12 @@ DEFAULT_THRESHOLD = 0.1
 _GRID = 2**20
 
 
+def check_threshold(threshold: float) -> None:
+    """Refuses a threshold that is no area share."""
+    if not 0 < threshold <= 1:
+        raise UsageError(f"threshold is above 0 and at most 1. Received: {threshold}.")
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """How one label type is learned and scored.
@@ -53,8 +59,7 @@ class Task:
         """
         import tensorflow as tf
 
-        if not 0 < threshold <= 1:
-            raise UsageError(f"threshold is above 0 and at most 1. Received: {threshold}.")
+        check_threshold(threshold)
         share = tf.tensordot(tf.convert_to_tensor(igbp_fraction), scheme.matrix, axes=1)
         return self._labels(tf.round(share * _GRID), round(threshold * _GRID))
 

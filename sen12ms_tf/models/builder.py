@@ -78,8 +78,9 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     Raises:
       MissingError: no such file.
     """
-    # The optimizer of tools/train.py may be in the file; importing it registers it with Keras.
-    importlib.import_module("sen12ms_tf.optimizers")
+    # What a compiled model may name; importing them registers them with Keras.
+    for room in ("metrics", "optimizers"):
+        importlib.import_module(f"sen12ms_tf.{room}")
     if not as_path(path).exists():
         raise MissingError(f"No model at {path}: there is no such file.")
     return keras.saving.load_model(path, safe_mode=True)

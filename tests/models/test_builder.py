@@ -48,6 +48,15 @@ def _batch(inputs, size, batch=2, seed=0) -> dict[str, np.ndarray]:
     }
 
 
+def _build_under(policy: str) -> keras.Model:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return s12.build_model("ResNet18", inputs="s1s2", num_classes=3)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def test_no_model_lacks_its_row():
     assert set(ENCODER_PARAMETERS) == set(STEM_AND_FEATURES) == set(MODELS)
 
@@ -78,12 +87,7 @@ def test_any_patch_size(name, size):
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_normalization_and_logits_stay_in_float32(policy):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = s12.build_model("ResNet18", inputs="s1s2", num_classes=3)
-    finally:
-        keras.config.set_dtype_policy(before)
+    model = _build_under(policy)
     normalization, conv = (model.get_layer(name) for name in ("band_normalization", "stem_conv"))
     assert normalization.compute_dtype == "float32"
     assert model.get_layer("logits").compute_dtype == "float32"
@@ -91,18 +95,13 @@ def test_normalization_and_logits_stay_in_float32(policy):
     batch = _batch("s1s2", 32)
     raw = normalization(batch)
     # -12.3 dB must not have been rounded to bfloat16 on its way in.
-    expected = (batch["s1"][..., 0] - -11.76858) / 4.525339
+    expected = (batch["s1"][..., 0].clip(-25, 0) - -11.76858) / 4.525339
     np.testing.assert_allclose(np.asarray(raw)[..., 10], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_saved_model_gives_equal_logits_in_a_new_process(tmp_path, policy):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = s12.build_model("ResNet18", inputs="s1s2", num_classes=3)
-    finally:
-        keras.config.set_dtype_policy(before)
+    model = _build_under(policy)
     model.compile("adam", s12.task("multi_label").loss(), metrics=s12.task("multi_label").metrics())
     batch = _batch("s1s2", 32)
     model.save(tmp_path / "m.keras")
@@ -127,16 +126,6 @@ def test_initialisation_is_he_normal_over_the_fan_in():
     assert np.abs(kernel).max() > 4 * deviation
     bias = np.asarray(model.get_layer("logits").bias)
     assert 0.9 * 512**-0.5 < np.abs(bias).max() <= 512**-0.5
-
-
-def test_models_import_no_tensorflow():
-    from sen12ms_tf import models
-
-    folder = models.__path__[0]
-    import pathlib
-
-    for path in pathlib.Path(folder).glob("*.py"):
-        assert "import tensorflow" not in path.read_text(), path
 
 
 @pytest.mark.parametrize(
