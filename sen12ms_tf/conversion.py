@@ -30,12 +30,16 @@ from sen12ms_tf.manifest import (
     PatchRow,
     Shard,
     ShardName,
+    left_out_lines,
     write_index,
     write_manifest,
 )
 from sen12ms_tf.patches import Inventory, Patch, PatchId, find_triplets, read_patch
 from sen12ms_tf.splits import SPLITS, SceneLists, read_scene_lists
-from sen12ms_tf.storage import as_path, atomic_writer
+from sen12ms_tf.storage import as_path, atomic_writer, write_text
+
+# In the output directory until the manifest is: its content proves whose leftovers lie there.
+UNFINISHED_FILE = "UNFINISHED"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,18 +89,31 @@ class Plan:
         found = self.inventory
         lines = [
             f"Found {len(found.complete)} complete and {len(found.incomplete)} incomplete triplets "
-            f"of {self.patch_size} px in {self.sen12ms_dir}."
+            f"of {self.patch_size} px in {self.sen12ms_dir}.",
+            *left_out_lines(self.left_out()),
         ]
-        lines += [
-            f"  left out: {patch} has no {' and no '.join(missing)}"
-            for patch, missing in found.incomplete.items()
-        ]
-        lines += [f"  left out: {path} does not belong where it lies" for path in found.strays]
         for split in SPLITS:
             specs = [spec for spec in self.shards if spec.name.split == split]
             patches = sum(len(spec.patches) for spec in specs)
-            lines.append(f"  {split}: {patches} patches in {len(specs)} shards")
+            lines.append(f"  {split}: {patches} patches, shards: {len(specs)}")
         return "\n".join(lines)
+
+    def left_out(self) -> list[dict[str, str]]:
+        """What is no triplet, and why."""
+        incomplete = [
+            {"id": str(patch), "reason": f"no {' and no '.join(missing)}"}
+            for patch, missing in self.inventory.incomplete.items()
+        ]
+        strays = [
+            {"id": path, "reason": "does not belong where it lies"}
+            for path in self.inventory.strays
+        ]
+        return incomplete + strays
+
+    def digest(self) -> str:
+        """SHA-256 of what will be written, the same for the same command on the same copy."""
+        text = repr((self.options, self.scene_lists.sha256(), self.patch_size, self.shards))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,14 +201,21 @@ def _refuse_foreign_files(plan: Plan) -> None:
         return
     if not plan.output_dir.is_dir():
         raise UsageError(f"{plan.output_dir} is a file. Name a new or empty directory.")
-    planned = {str(spec.name) for spec in plan.shards} | {INDEX_FILE}
-    planned |= {f"{name}.part" for name in [*planned, MANIFEST_FILE]}
     held = {path.name for path in plan.output_dir.iterdir()}
     if MANIFEST_FILE in held:
         raise UsageError(
             f"{plan.output_dir} holds a finished data set ({MANIFEST_FILE}). "
             "Name another directory, or remove it first."
         )
+    planned = set()
+    if UNFINISHED_FILE in held:
+        if (plan.output_dir / UNFINISHED_FILE).read_text() != plan.digest():
+            raise UsageError(
+                f"{plan.output_dir} holds an unfinished conversion of other triplets or with other "
+                "options. Repeat that one, name another directory, or remove it first."
+            )
+        planned = {str(spec.name) for spec in plan.shards} | {INDEX_FILE, UNFINISHED_FILE}
+        planned |= {f"{name}.part" for name in [*planned, MANIFEST_FILE]}
     if foreign := sorted(held - planned):
         raise UsageError(
             f"{plan.output_dir} holds {foreign[0]}"
@@ -212,6 +236,7 @@ def convert(plan: Plan, num_workers: int | None = None) -> Manifest:
         and the same command may be run again.
     """
     plan.output_dir.mkdir(parents=True, exist_ok=True)
+    write_text(plan.output_dir / UNFINISHED_FILE, plan.digest())
     write = functools.partial(
         write_shard,
         sen12ms_dir=plan.sen12ms_dir,
@@ -220,15 +245,23 @@ def convert(plan: Plan, num_workers: int | None = None) -> Manifest:
     )
     total = sum(len(spec.patches) for spec in plan.shards)
     written = []
+    shards = _map(write, plan.shards, num_workers or os.cpu_count() or 1)
     with tqdm.tqdm(total=total, unit="patch", desc="convert") as bar:
-        for spec, shard in zip(
-            plan.shards, _map(write, plan.shards, num_workers or os.cpu_count() or 1), strict=True
-        ):
+        bar.leave = False  # An error stands alone; a finished bar stays.
+        for spec, shard in zip(plan.shards, shards, strict=True):
             written.append(shard)
             bar.update(len(spec.patches))
+        bar.leave = True
     manifest = _describe(plan, written)
+    if not any(shard.rows for shard in written):
+        raise UsageError(
+            f"No patch of {plan.sen12ms_dir} can be converted. The first of "
+            f"{len(manifest.left_out)}: {manifest.left_out[0]['id']}, "
+            f"{manifest.left_out[0]['reason']}"
+        )
     write_index(plan.output_dir, (row for shard in written for row in shard.rows))
     write_manifest(plan.output_dir, manifest)
+    (plan.output_dir / UNFINISHED_FILE).unlink()
     return manifest
 
 
@@ -327,7 +360,7 @@ def _describe(plan: Plan, written: Sequence[WrittenShard]) -> Manifest:
             for split in SPLITS
         },
         statistics=moments.rows(),
-        left_out=tuple(entry for part in written for entry in part.left_out),
+        left_out=(*(entry for part in written for entry in part.left_out), *plan.left_out()),
     )
 
 

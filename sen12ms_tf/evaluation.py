@@ -38,7 +38,7 @@ def evaluate(
 
     Args:
       run_dir: of tools/train.py.
-      data_dir: converted data set, by default not that of the run: name it.
+      data_dir: converted data set; it may be another one than that of the run.
       split: train, validation or test.
       output_dir: by default the run directory.
 
@@ -51,14 +51,14 @@ def evaluate(
     """
     config = read_config(run_dir)
     dataset = eval_dataset(data_dir, split=split, **config.dataset_options())
+    output = as_path(output_dir or run_dir)
+    output.mkdir(parents=True, exist_ok=True)
     predictions = predict(load_best_model(run_dir), config, dataset)
     predicted = config.task.decide(predictions.probabilities)
     class_names = config.scheme.class_names
     scores = config.task.scores(
         predictions.truth, predicted, predictions.probabilities, class_names
     )
-    output = as_path(output_dir or run_dir)
-    output.mkdir(parents=True, exist_ok=True)
     write_text(output / f"metrics_{split}.json", json.dumps(scores, indent=1) + "\n")
     draw_confusion(
         output / f"confusion_{split}.png",

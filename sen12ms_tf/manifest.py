@@ -6,7 +6,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from etils import epath
 
@@ -20,6 +20,9 @@ MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "patches.csv"
 
 _SHARD_NAME = re.compile(r"sen12ms-([a-z]+)\.tfrecord-(\d{5,})-of-(\d{5,})")
+# A partial copy can have thousands of incomplete triplets; a terminal shows the first.
+_LISTED = 10
+
 _FRACTION_COLUMNS = tuple(f"igbp_{row.code}" for row in IGBP)
 
 
@@ -109,8 +112,7 @@ class Manifest:
     def summary(self) -> str:
         """Records a split, and what was left out, for a terminal."""
         lines = [f"  {split}: {self.records(split)} records" for split in self.splits]
-        lines += [f"  left out: {entry['id']} ({entry['reason']})" for entry in self.left_out]
-        return "\n".join(lines)
+        return "\n".join([*lines, *left_out_lines(self.left_out)])
 
     def to_json(self) -> str:
         """The text of manifest.json."""
@@ -146,19 +148,29 @@ def read_manifest(data_dir: str | os.PathLike) -> Manifest:
     try:
         fields = json.loads(path.read_text())
         version = fields.pop("schema_version")
-        if version != SCHEMA_VERSION:
-            raise UsageError(
-                f"{path}: this release reads schema version {SCHEMA_VERSION}. Received: {version}. "
-                "Convert again, or use the release that wrote it."
-            )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: not a manifest of sen12ms_tf ({error!r}).") from error
+    if version != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path}: this release reads schema version {SCHEMA_VERSION}. Received: {version}. "
+            "Convert again, or use the release that wrote it."
+        )
+    try:
         fields["splits"] = {
             split: tuple(Shard(**shard) for shard in described["shards"])
             for split, described in fields["splits"].items()
         }
         fields["left_out"] = tuple(fields["left_out"])
         return Manifest(**fields)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not a manifest of sen12ms_tf ({error!r}).") from error
+
+
+def left_out_lines(left_out: Sequence[dict[str, str]]) -> list[str]:
+    """The first patches that were left out and why, and how many more there are."""
+    lines = [f"  left out: {entry['id']} ({entry['reason']})" for entry in left_out[:_LISTED]]
+    more = len(left_out) - len(lines)
+    return [*lines, f"  left out: {more} more, all in {MANIFEST_FILE}"] if more else lines
 
 
 def write_index(data_dir: epath.Path, rows: Iterable[PatchRow]) -> None:

@@ -4,10 +4,13 @@ With `maps`, the only room that uses rasterio, and with the GTiff driver alone: 
 pixels say, whatever other driver would also open it.
 """
 
+import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import re
+import warnings
 
 import numpy as np
 import rasterio
@@ -228,7 +231,7 @@ class _Image:
 
 def _read(path: pathlib.Path, rule: _FileRule) -> _Image:
     try:
-        with rasterio.open(path, driver="GTiff") as file:
+        with _silent_open(path) as file:
             if file.count != rule.bands:
                 raise UsageError(f"{path}: expected {rule.bands} bands. Received: {file.count}.")
             if any(dtype not in rule.accepted for dtype in file.dtypes):
@@ -236,10 +239,13 @@ def _read(path: pathlib.Path, rule: _FileRule) -> _Image:
                     f"{path}: expected dtype {' or '.join(rule.accepted)}. "
                     f"Received: {', '.join(sorted(set(file.dtypes)))}."
                 )
-            if file.crs is None:
-                raise UsageError(f"{path}: a patch needs a CRS. Received none.")
+            if file.crs is None or not (file.crs.is_projected or file.crs.is_geographic):
+                raise UsageError(
+                    f"{path}: a patch needs a projected or geographic CRS. "
+                    f"Received: {file.crs or 'none'}."
+                )
             pixels = np.ascontiguousarray(np.moveaxis(file.read(), 0, -1))
-            crs, transform = _crs_text(file.crs), tuple(file.transform)[:6]
+            crs, transform = _crs_text(file.crs.to_wkt()), tuple(file.transform)[:6]
     except rasterio.errors.RasterioError as error:
         raise UsageError(
             f"{path}: not a readable GeoTIFF ({_first_line(error)}). Download it again."
@@ -253,9 +259,23 @@ def _narrow(pixels: np.ndarray, rule: _FileRule, path: pathlib.Path) -> np.ndarr
     return pixels.astype(rule.dtype, copy=False)
 
 
-def _crs_text(crs: CRS) -> str:
+@contextlib.contextmanager
+def _silent_open(path: pathlib.Path):
+    """Opens a GeoTIFF without a warning for one that lies nowhere: that is an error, said once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, driver="GTiff") as file:
+            yield file
+
+
+@functools.lru_cache
+def _crs_text(wkt: str) -> str:
+    """`EPSG:n` where that is the same CRS, and not just a similar one; else WKT2."""
+    crs = CRS.from_wkt(wkt)
     code = crs.to_epsg()
-    return f"EPSG:{code}" if code else crs.to_wkt(version="WKT2_2019")
+    if code and CRS.from_epsg(code) == crs:
+        return f"EPSG:{code}"
+    return crs.to_wkt(version="WKT2_2019")
 
 
 def _first_line(error: Exception) -> str:

@@ -40,6 +40,7 @@ _TF_OPS = types.SimpleNamespace(
     clip=tf.clip_by_value,
     concatenate=tf.concat,
     isnan=tf.math.is_nan,
+    logical_and=tf.logical_and,
     where=tf.where,
 )
 

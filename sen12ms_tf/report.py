@@ -70,6 +70,7 @@ def draw_predictions(
     path: epath.Path,
     records: Sequence[Mapping[str, np.ndarray]],
     truth: np.ndarray,
+    predicted: np.ndarray,
     probabilities: np.ndarray,
     scheme: Scheme,
     title: str,
@@ -80,7 +81,8 @@ def draw_predictions(
       path: of the PNG.
       records: with `id`, `s2`, `s1` and `lc`, as decoded.
       truth: 0 or 1, [records, num_classes].
-      probabilities: likewise in 0 to 1.
+      predicted: likewise.
+      probabilities: likewise, from 0 to 1.
       scheme: its classes and colours.
       title: above all.
     """
@@ -93,8 +95,8 @@ def draw_predictions(
             grid[row, column].imshow(image, interpolation="nearest")
             grid[row, column].set(xticks=[], yticks=[])
         grid[0, column].set_title(str(record["id"]), fontsize=7.5)
-        last = column == 0
-        _bars(grid[3, column], truth[column], probabilities[column], scheme, named=last)
+        rows = truth[column], predicted[column], probabilities[column]
+        _bars(grid[3, column], *rows, scheme, named=column == 0)
     for axes, name in zip(
         grid[:, 0], ("Sentinel-2", "Sentinel-1", "land cover", "prediction"), strict=True
     ):
@@ -102,12 +104,12 @@ def draw_predictions(
     _save(figure, path)
 
 
-def _bars(axes, truth: np.ndarray, probabilities: np.ndarray, scheme: Scheme, named: bool) -> None:
+def _bars(axes, truth, predicted, probabilities, scheme: Scheme, named: bool) -> None:
     positions = np.arange(scheme.num_classes)
     axes.barh(positions, probabilities, color=scheme.colours, edgecolor="0.35", linewidth=0.6)
     axes.axvline(0.5, color="0.4", linewidth=0.8, linestyle=":")
     for position in positions:
-        wrong = bool(truth[position]) != bool(probabilities[position] >= 0.5)
+        wrong = bool(truth[position]) != bool(predicted[position])
         if truth[position] or wrong:
             mark = ("missed" if truth[position] else "false") if wrong else "true"
             colour = "#c00000" if wrong else "#006000"

@@ -72,15 +72,18 @@ class TrainingOptions:
         check_choice("mixed precision", self.mixed_precision, MIXED_PRECISION)
         for split in self.train_splits:
             check_choice("split", split, SPLITS)
-        if not self.train_splits or "test" in self.train_splits:
+        repeated = len(set(self.train_splits)) < len(self.train_splits)
+        if not self.train_splits or "test" in self.train_splits or repeated:
             raise UsageError(
-                "train_splits names train, validation or both. "
+                "train_splits names train, validation or both, each once. "
                 f"Received: {', '.join(self.train_splits) or 'nothing'}."
             )
         for name in ("batch_size", "epochs", "steps_per_epoch", "learning_rate"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} is above 0. Received: {value}.")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed is at least 0 and below 2**32. Received: {self.seed}.")
         if self.decay < 0:
             raise UsageError(f"decay is at least 0. Received: {self.decay}.")
 
@@ -142,7 +145,9 @@ def read_config(run_dir: str | os.PathLike) -> RunConfig:
         options = fields.pop("options")
         options["train_splits"] = tuple(options["train_splits"])
         return RunConfig(TrainingOptions(**options), **fields)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except UsageError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not a configuration of sen12ms_tf ({error!r}).") from error
 
 
@@ -172,5 +177,8 @@ def load_best_model(run_dir: str | os.PathLike):
             f"{run_dir} holds no {BEST_WEIGHTS_FILE}: the training has not finished an epoch."
         )
     model = build_run_model(config)
-    model.load_weights(os.fspath(weights))
+    try:
+        model.load_weights(os.fspath(weights))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{weights}: not the weights of this run's model ({error}).") from error
     return model

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import uuid
 
 import tensorflow as tf
 
@@ -40,9 +41,7 @@ def export_saved_model(run_dir: str | os.PathLike, export_dir: str | os.PathLike
     def serve(**sensors: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": config.task.probabilities(model(sensors, training=False))}
 
-    part = target.with_name(target.name + ".part")
-    if part.exists():
-        part.rmtree()  # Left by an export that was interrupted; nothing else has this name.
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     with tempfile.TemporaryDirectory() as scratch:
         module = tf.Module()
         # A SavedModel restores the variables that hang on the module.

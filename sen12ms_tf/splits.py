@@ -71,5 +71,10 @@ def _read(path: pathlib.Path) -> frozenset[str]:
                 f"{path}, line {number}: a scene is its S1 folder, like ROIs1158_spring/s1_63. "
                 f"Received: '{scene}'."
             )
+        if scene.startswith("ROIs1017_winter"):
+            raise UsageError(
+                f"{path}, line {number}: ROIs1017_winter is a typo of lists from before February "
+                "2020, which would move hold-out scenes to train. Write ROIs2017_winter."
+            )
         scenes.add(scene)
     return frozenset(scenes)

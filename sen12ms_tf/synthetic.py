@@ -135,17 +135,17 @@ _SIGNATURES = (
 
 
 def make_sample(
-    patches_per_scene: int = 8, patch_size: int = 256, seed: int = 0
+    patches_per_scene: int = 4, patch_size: int = 256, seed: int = 0
 ) -> Iterator[tuple[PatchId, Patch]]:
     """The triplets of a sample one by one, the same for the same arguments.
 
     Raises:
-      UsageError: a number of patches below 1, or patches of fewer than 4 px.
+      UsageError: a number of patches below 1, patches of fewer than 4 px, or a negative seed.
     """
-    if patches_per_scene < 1 or patch_size < 4:
+    if patches_per_scene < 1 or patch_size < 4 or seed < 0:
         raise UsageError(
-            "A sample has at least 1 patch a scene, of at least 4 px. "
-            f"Received: patches_per_scene={patches_per_scene}, patch_size={patch_size}."
+            "A sample has at least 1 patch a scene, of at least 4 px, and a seed from 0. Received: "
+            f"patches_per_scene={patches_per_scene}, patch_size={patch_size}, seed={seed}."
         )
     return _triplets(patches_per_scene, patch_size, seed)
 
@@ -159,7 +159,7 @@ def _triplets(patches_per_scene: int, patch_size: int, seed: int):
 
 
 def write_sample(
-    output_dir: str | os.PathLike, patches_per_scene: int = 8, patch_size: int = 256, seed: int = 0
+    output_dir: str | os.PathLike, patches_per_scene: int = 4, patch_size: int = 256, seed: int = 0
 ) -> Iterator[PatchId]:
     """Writes the triplets of a sample as GeoTIFFs, one each time the next id is asked for."""
     triplets = make_sample(patches_per_scene, patch_size, seed)
@@ -213,10 +213,10 @@ def _s2(cover: np.ndarray, rng) -> np.ndarray:
     """uint16 [extent, extent, 13]: endmember mixtures x texture, lit and hazed by scene."""
     endmembers = _ENDMEMBERS.astype(float)
     # Season: green covers turn towards soil by a share that all of a scene's plants have.
-    dry = rng.uniform(0.0, 0.3)
+    dry = rng.uniform(0.0, 0.25)
     endmembers[_GREEN] = (1 - dry) * endmembers[_GREEN] + dry * endmembers[2]
-    light = rng.normal(1.0, 0.1) * np.exp(rng.normal(0, 0.02, endmembers.shape[1]))
-    haze = rng.uniform(0, 250) * np.linspace(1, 0, endmembers.shape[1]) ** 2
+    light = rng.normal(1.0, 0.08) * np.exp(rng.normal(0, 0.02, endmembers.shape[1]))
+    haze = rng.uniform(0, 200) * np.linspace(1, 0, endmembers.shape[1]) ** 2
     spectra = _endmember_shares(cover, rng) @ endmembers
     noise = np.exp(rng.normal(0, 0.1, spectra.shape))
     image = spectra * _texture(cover, rng)[..., None] * noise * light + haze
@@ -234,7 +234,7 @@ def _endmember_shares(cover: np.ndarray, rng) -> np.ndarray:
 def _s1(cover: np.ndarray, rng) -> np.ndarray:
     """float32 [extent, extent, 2], dB: the class's level, scene moisture, texture, speckle."""
     level = np.array([(row.vv_db, row.vh_db) for row in _SIGNATURES])[cover - 1]
-    moisture = rng.normal(0, 0.9, 2)
+    moisture = rng.normal(0, 0.8, 2)
     # About five looks, as an averaged ground-range product has.
     speckle = 10 * np.log10(rng.gamma(5.0, 1 / 5.0, level.shape))
     texture = 4.0 * np.log(_texture(cover, rng))[..., None]

@@ -61,7 +61,8 @@ class Task:
 
         check_threshold(threshold)
         share = tf.tensordot(tf.convert_to_tensor(igbp_fraction), scheme.matrix, axes=1)
-        return self._labels(tf.round(share * _GRID), round(threshold * _GRID))
+        # A threshold below the grid means any presence, and no class at all is none.
+        return self._labels(tf.round(share * _GRID), max(1, round(threshold * _GRID)))
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """The labels that probabilities stand for, both [batch, num_classes]; labels are 0 or 1."""

@@ -32,7 +32,6 @@ from sen12ms_tf.runs import (
 )
 from sen12ms_tf.storage import as_path, write_text
 
-MONITOR = "micro_f1"
 HISTORY_FILE = "history.csv"
 
 # A run may be continued for longer, or from where its data was moved to.
@@ -50,8 +49,8 @@ def train(
     Args:
       run_dir: new or empty; with `resume` also one that holds an earlier part of the same run.
       options: what to train.
-      resume: go on after the last finished epoch. On an empty directory the run starts anew, so
-        that one command line survives restarts.
+      resume: go on after the last finished epoch. On an empty directory the run starts anew, and
+        after the last epoch there is nothing to do, so that one command line survives restarts.
 
     Returns:
       The model as the last epoch left it.
@@ -69,11 +68,6 @@ def train(
         versions=_versions(),
     )
     progress = _claim(root, config, resume)
-    if progress.epoch >= options.epochs:
-        raise UsageError(
-            f"{run_dir} has finished epoch {progress.epoch} of {options.epochs}. "
-            "Name more epochs to go on."
-        )
     keras.utils.set_random_seed(options.seed)
     data = _training_data(config, progress.epoch)
     validation = _validation_data(config, manifest)
@@ -88,6 +82,7 @@ def train(
     root.mkdir(parents=True, exist_ok=True)
     write_config(root, config)
     progress.restore(model)
+    # Does nothing where all epochs are finished, so that a restarted command ends well.
     model.fit(
         data,
         initial_epoch=progress.epoch,
@@ -96,7 +91,7 @@ def train(
         validation_data=validation,
         shuffle=False,
         callbacks=[
-            _Recorder(progress),
+            _Recorder(progress, f"val_{config.task.metrics()[0].name}" if validation else None),
             keras.callbacks.TensorBoard(os.fspath(root / "tensorboard"), write_graph=False),
         ],
     )
@@ -171,7 +166,13 @@ def _claim(root: epath.Path, config: RunConfig, resume: bool) -> "_Progress":
         )
     if CONFIG_FILE not in held:
         raise UsageError(f"{root} holds {sorted(held)[0]} but no run of tools/train.py.")
-    old, new = (dataclasses.asdict(each.options) for each in (read_config(root), config))
+    begun = read_config(root)
+    if (begun.patch_size, begun.normalization) != (config.patch_size, config.normalization):
+        raise UsageError(
+            f"{root} was begun on patches of another size or with other band statistics than "
+            f"{config.options.data_dir} has. Go on with that data set, or name a new directory."
+        )
+    old, new = (dataclasses.asdict(each.options) for each in (begun, config))
     if changed := [name for name in new if name not in _MAY_DIFFER and new[name] != old[name]]:
         raise UsageError(
             f"{root} was begun with other options: "
@@ -238,7 +239,8 @@ class _Progress:
 
     def _write_history(self) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.history[-1]), restval="", lineterminator="\n")
+        columns = dict.fromkeys(name for row in self.history for name in row)
+        writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.history)
         write_text(self.root / HISTORY_FILE, text.getvalue())
@@ -253,9 +255,10 @@ def _save_weights(model: keras.Model, path: epath.Path) -> None:
 class _Recorder(keras.callbacks.Callback):
     """Hands each finished epoch to the run's progress."""
 
-    def __init__(self, progress: _Progress):
+    def __init__(self, progress: _Progress, monitor: str | None):
         super().__init__()
         self._progress = progress
+        self._monitor = monitor
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.monotonic()
@@ -267,4 +270,4 @@ class _Recorder(keras.callbacks.Callback):
             "learning_rate": float(self.model.optimizer.learning_rate),
             **{name: float(value) for name, value in sorted((logs or {}).items())},
         }
-        self._progress.save(self.model, row, row.get(f"val_{MONITOR}"))
+        self._progress.save(self.model, row, row[self._monitor] if self._monitor else None)

@@ -1,6 +1,7 @@
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -210,13 +211,49 @@ def test_a_patch_of_another_size_is_refused(small_copy, tmp_path):
         _convert(small_copy, tmp_path / "out")
 
 
-def test_foreign_files_in_the_output_are_refused_and_kept(small_copy, tmp_path):
+@pytest.mark.parametrize("name", ["thesis.docx", "patches.csv"])
+def test_foreign_files_in_the_output_are_refused_and_kept(small_copy, tmp_path, name):
     output = tmp_path / "out"
     output.mkdir()
-    (output / "thesis.docx").write_text("three years")
-    with pytest.raises(UsageError, match=r"holds thesis\.docx"):
+    (output / name).write_text("three years")
+    with pytest.raises(UsageError, match=f"holds {re.escape(name)}"):
         _convert(small_copy, output)
-    assert [path.name for path in output.iterdir()] == ["thesis.docx"]
+    assert [(path.name, path.read_text()) for path in output.iterdir()] == [(name, "three years")]
+
+
+def test_leftovers_of_another_conversion_are_refused(small_copy, tmp_path):
+    patch = patches.find_triplets(small_copy).complete[5]
+    (small_copy / patch.file("lc")).write_bytes(b"")
+    with pytest.raises(UsageError, match="not a readable GeoTIFF"):
+        _convert(small_copy, tmp_path / "out")
+    with pytest.raises(UsageError, match="unfinished conversion of other triplets"):
+        _convert(small_copy, tmp_path / "out", seed=1)
+
+
+def test_a_copy_of_which_nothing_can_be_converted_is_no_data_set(small_copy, tmp_path):
+    def damage(pixels):
+        pixels[:] = np.nan
+
+    for patch in patches.find_triplets(small_copy).complete:
+        _replace(small_copy / patch.file("s1"), damage)
+    with pytest.raises(UsageError, match=r"No patch .* can be converted.*NaN"):
+        _convert(small_copy, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_incomplete_triplets_and_strays_are_named_in_the_manifest(small_copy, tmp_path):
+    patch = patches.find_triplets(small_copy).complete[5]
+    stray = small_copy / patch.file("lc")
+    stray.rename(stray.with_name("copy.tif"))
+    manifest = _convert(small_copy, tmp_path / "out")
+    assert manifest.left_out == (
+        {"id": str(patch), "reason": "no lc"},
+        {
+            "id": stray.with_name("copy.tif").relative_to(small_copy).as_posix(),
+            "reason": "does not belong where it lies",
+        },
+    )
+    assert not (tmp_path / "out" / "UNFINISHED").exists()
 
 
 def test_a_finished_data_set_is_not_overwritten(records_dir, sample_dir):

@@ -109,6 +109,13 @@ def test_an_export_directory_in_use_is_refused_and_kept(run_dir, tmp_path):
     assert (tmp_path / "thesis.docx").read_text() == "three years"
 
 
+def test_an_interrupted_export_of_someone_else_is_kept(run_dir, tmp_path):
+    (tmp_path / "saved_model.part").mkdir()
+    (tmp_path / "saved_model.part" / "thesis.docx").write_text("three years")
+    serving.export_saved_model(run_dir, tmp_path / "saved_model")
+    assert (tmp_path / "saved_model.part" / "thesis.docx").read_text() == "three years"
+
+
 def test_a_run_without_weights_is_refused(run_dir, records_dir, tmp_path):
     (tmp_path / "config.json").write_text((run_dir / "config.json").read_text())
     with pytest.raises(MissingError, match="has not finished an epoch"):

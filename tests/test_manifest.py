@@ -27,9 +27,9 @@ def test_an_unfinished_directory_is_no_data_set(tmp_path):
         manifest.read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1}'])
+@pytest.mark.parametrize("text", ["", "\xff", "[]", "{}", '{"schema_version": 1}'])
 def test_another_file_of_that_name_is_refused(tmp_path, text):
-    (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "manifest.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match="not a manifest"):
         manifest.read_manifest(tmp_path)
 

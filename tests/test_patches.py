@@ -128,6 +128,10 @@ def _damage_no_crs(root):
     _rewrite(root, "s1", crs=None)
 
 
+def _damage_local_crs(root):
+    _rewrite(root, "s1", crs='LOCAL_CS["a field",UNIT["metre",1]]')
+
+
 def _damage_transform(root):
     _rewrite(root, "lc", transform=rasterio.Affine(10, 0, 617151.8, 0, -10, 9625258.2))
 
@@ -144,11 +148,12 @@ def _damage_transform(root):
         (_damage_codes, "lc", "codes end at 255. Received: 256"),
         (_damage_size, "lc", "share size"),
         (_damage_crs, "s1", "Received crs EPSG:32737"),
-        (_damage_no_crs, "s1", "needs a CRS"),
+        (_damage_no_crs, "s1", "needs a projected or geographic CRS. Received: none"),
+        (_damage_local_crs, "s1", "needs a projected or geographic CRS"),
         (_damage_transform, "lc", "Received transform"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning:rasterio")
 def test_anything_else_is_an_error_that_names_file_and_rule(root, damage, sensor, rule):
     damage(root)
     with pytest.raises(UsageError) as error:
@@ -157,14 +162,21 @@ def test_anything_else_is_an_error_that_names_file_and_rule(root, damage, sensor
     assert rule in str(error.value)
 
 
-def test_a_crs_without_code_is_kept_as_wkt(tmp_path):
-    lambert = "+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84 +units=m"
+@pytest.mark.parametrize(
+    "projection",
+    [
+        "+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84 +units=m",
+        # Close to EPSG:25833, but on another datum.
+        "+proj=utm +zone=33 +ellps=GRS80 +units=m",
+    ],
+)
+def test_a_crs_without_code_is_kept_as_wkt(tmp_path, projection):
     pixels = _pixels()
-    with_wkt = Patch(pixels.s1, pixels.s2, pixels.lc, lambert, TRANSFORM)
+    with_wkt = Patch(pixels.s1, pixels.s2, pixels.lc, projection, TRANSFORM)
     patches.write_patch(tmp_path, PATCH, with_wkt)
     read = patches.read_patch(tmp_path, PATCH)
     assert read.crs.startswith("PROJCRS[")
-    assert rasterio.crs.CRS.from_user_input(read.crs) == rasterio.crs.CRS.from_string(lambert)
+    assert rasterio.crs.CRS.from_user_input(read.crs) == rasterio.crs.CRS.from_string(projection)
 
 
 def test_inventory_counts_complete_incomplete_and_strays(tmp_path):

@@ -47,5 +47,5 @@ def test_predictions_picture(tmp_path):
     record = {"id": "ROIs1158_spring_1_p0", "s1": patch.s1, "s2": s2, "lc": patch.lc}
     truth, probabilities = np.eye(10)[[0, 1]], np.full((2, 10), 0.6)
     path = as_path(tmp_path / "p.png")
-    report.draw_predictions(path, [record, record], truth, probabilities, SCHEME, "title")
+    report.draw_predictions(path, [record] * 2, truth, truth, probabilities, SCHEME, "title")
     assert matplotlib.image.imread(tmp_path / "p.png").std() > 0

@@ -44,3 +44,9 @@ def test_a_malformed_line_is_named(tmp_path):
 def test_missing_lists_say_what_is_expected(tmp_path):
     with pytest.raises(MissingError, match="validation_scenes"):
         splits.read_scene_lists(tmp_path)
+
+
+def test_the_typo_of_old_lists_is_refused(tmp_path):
+    _write(tmp_path, b"ROIs1017_winter/s1_64\n", b"")
+    with pytest.raises(UsageError, match=r"line 1: ROIs1017_winter is a typo"):
+        splits.read_scene_lists(tmp_path)

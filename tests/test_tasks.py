@@ -53,6 +53,10 @@ def test_the_threshold_is_inclusive():
     assert _classes("multi_label", above, IGBP) == [10, 12]
 
 
+def test_a_tiny_threshold_means_any_presence():
+    assert _classes("multi_label", _fractions(c1=0.5, c17=0.5), IGBP, threshold=1e-9) == [1, 17]
+
+
 def test_no_label_where_the_threshold_exceeds_every_share():
     assert _classes("multi_label", _fractions(c1=0.5, c17=0.5), IGBP, threshold=0.6) == []
 

@@ -6,8 +6,8 @@
 Prints patches per CPU-second and per second of wall time, the medians of several runs, and the
 ratio to a plain loop that does what the original loader does: rasterio reads the GeoTIFFs, NumPy
 clips and standardises to float32, no augmentation. Without --data_dir it makes 128 synthetic
-triplets of 256 px, 300 MB, in a temporary directory; the reference always reads such a sample.
-About two minutes.
+triplets of 256 px, 300 MB, in a temporary directory; the reference always reads such a sample, of
+the data set's patch size. About two minutes.
 """
 
 import pathlib
@@ -20,6 +20,8 @@ from absl import flags
 
 from command_line import import_tensorflow, run
 from sen12ms_tf.bands import INPUTS
+from sen12ms_tf.errors import UsageError
+from sen12ms_tf.manifest import read_manifest
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Converted data set; by default a synthetic one.")
 _INPUTS = flags.DEFINE_enum("inputs", "s1s2", INPUTS, "Input set.")
@@ -36,10 +38,14 @@ def main() -> None:
     """Measures and prints the table."""
     import_tensorflow()
     with tempfile.TemporaryDirectory() as scratch:
-        sample = _make_sample(pathlib.Path(scratch))
-        data_dir = _DATA_DIR.value or _convert(sample)
+        data_dir, sample = _DATA_DIR.value, pathlib.Path(scratch) / "sample"
+        if data_dir is None:
+            _make_sample(sample, patch_size=256)
+            data_dir = _convert(sample)
         stages = _stages(data_dir)
         if _REFERENCE.value == "rasterio":
+            if not sample.exists():
+                _make_sample(sample, read_manifest(data_dir).patch_size)
             stages["reference: rasterio + NumPy, float32"] = lambda: _reference(sample)
         # All stages in turn, run after run, so that a slow minute of the machine hits them all.
         rates = {name: [] for name in stages}
@@ -60,7 +66,9 @@ def _stages(data_dir) -> dict[str, Callable[[], Iterable[int]]]:
 
     import sen12ms_tf as s12
 
-    manifest = s12.read_manifest(data_dir)
+    manifest = read_manifest(data_dir)
+    if not manifest.records("train"):
+        raise UsageError(f"{data_dir} has no training records to read.")
     paths = [str(pathlib.Path(data_dir) / shard.name) for shard in manifest.shards("train")]
     options = {
         "inputs": _INPUTS.value,
@@ -123,13 +131,11 @@ def _measure(stage: Callable[[], Iterable[int]]) -> tuple[float, float]:
     return patches / (time.process_time() - cpu), patches / (time.perf_counter() - wall)
 
 
-def _make_sample(scratch: pathlib.Path) -> pathlib.Path:
+def _make_sample(sample: pathlib.Path, patch_size: int) -> None:
     from sen12ms_tf import synthetic
 
-    sample = scratch / "sample"
-    for _ in synthetic.write_sample(sample, patches_per_scene=2):
+    for _ in synthetic.write_sample(sample, patches_per_scene=2, patch_size=patch_size):
         pass
-    return sample
 
 
 def _convert(sample: pathlib.Path) -> pathlib.Path:

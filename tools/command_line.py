@@ -16,8 +16,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 def run(main: Callable[[], None]) -> None:
     """Parses the flags and calls `main`; ends the process."""
-    # What TensorFlow and Keras tell at INFO is about themselves; --verbosity=0 shows it.
-    flags.FLAGS.set_default("verbosity", logging.WARNING)
     app.run(lambda _: _call(main), flags_parser=_parse_flags)
 
 
@@ -32,9 +30,13 @@ def _parse_flags(argv: list[str]) -> list[str]:
 
 
 def _call(main: Callable[[], None]) -> None:
+    # What TensorFlow and Keras tell at INFO is about themselves; --verbosity=0 shows it.
+    if flags.FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.WARNING)
     try:
         main()
-    except UsageError as error:
+    except (UsageError, OSError) as error:
+        # OSError: no permission, no space, a file where a directory should be.
         _fail(str(error))
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

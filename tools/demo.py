@@ -31,7 +31,7 @@ _TRAINING = {
     "label_type": _LABEL_TYPE,
     "scheme": _SCHEME,
     "batch_size": 16,
-    "epochs": 15,
+    "epochs": 14,
     "augment": "d4",
 }
 
@@ -87,12 +87,14 @@ def _sum_up(work: pathlib.Path) -> None:
         record = records.decode(serialized, _SAMPLE["patch_size"], ("id", "s1", "s2", "lc"))
         drawn.append({name: value.numpy() for name, value in record.items()})
     batch = {name: np.stack([record[name] for record in drawn]) for name in ("s1", "s2")}
-    probabilities = served(**{name: tf.constant(value) for name, value in batch.items()})
+    sensors = {name: tf.constant(value) for name, value in batch.items()}
+    probabilities = served(**sensors)["probabilities"].numpy()
     report.draw_predictions(
         storage.as_path(work / "demo.png"),
         [record | {"id": record["id"].decode()} for record in drawn],
         truth[: len(drawn)],
-        probabilities["probabilities"].numpy(),
+        multi_label.decide(probabilities),
+        probabilities,
         scheme,
         title=f"Synthetic test patches and what {_TRAINING['model']} says of them",
     )

@@ -2,7 +2,7 @@
 
     python tools/make_sample.py --output_dir=sample
 
-32 scenes of all seasons and splits; with the defaults 256 triplets of 256 px, 640 MB, in about a
+64 scenes of all seasons and splits; with the defaults 256 triplets of 256 px, 640 MB, in about a
 minute. The pixels are invented: use them to try the tools, never to report an accuracy.
 """
 
@@ -15,7 +15,7 @@ from command_line import run
 from sen12ms_tf.errors import UsageError
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "New or empty directory.", required=True)
-_PATCHES = flags.DEFINE_integer("patches_per_scene", 8, "Triplets in each of the scenes.")
+_PATCHES = flags.DEFINE_integer("patches_per_scene", 4, "Triplets in each of the scenes.")
 _PATCH_SIZE = flags.DEFINE_integer("patch_size", 256, "Height and width of a patch, pixels.")
 _SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same bytes.")
 

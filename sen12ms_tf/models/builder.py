@@ -1,9 +1,9 @@
 """One call builds any model of the tables, another loads a saved one."""
 
+import dataclasses
 import functools
-import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 from keras import layers
@@ -16,15 +16,28 @@ from sen12ms_tf.models.normalization import BandNormalization
 from sen12ms_tf.models.resnet import RESNETS, resnet_features
 from sen12ms_tf.storage import as_path
 
+
+@dataclasses.dataclass(frozen=True)
+class _Encoder:
+    """From standardised channels to features, and the smallest image that has any, pixels."""
+
+    features: Callable
+    min_patch_size: int
+
+
+# The pooling between DenseNet's blocks rounds down: 29 px end in one pixel, 28 px in none.
 _ENCODERS = {
-    **{name: functools.partial(resnet_features, spec=spec) for name, spec in RESNETS.items()},
-    **{name: functools.partial(densenet_features, spec=spec) for name, spec in DENSENETS.items()},
+    **{
+        name: _Encoder(functools.partial(resnet_features, spec=spec), 1)
+        for name, spec in RESNETS.items()
+    },
+    **{
+        name: _Encoder(functools.partial(densenet_features, spec=spec), 29)
+        for name, spec in DENSENETS.items()
+    },
 }
 
 MODELS = tuple(_ENCODERS)
-
-# Five halvings; below this size the last feature map would be empty.
-MIN_PATCH_SIZE = 29
 
 
 def build_model(
@@ -49,14 +62,14 @@ def build_model(
       [batch, num_classes].
 
     Raises:
-      UsageError: an unknown name, no class, a patch size below 29 px, or missing statistics.
+      UsageError: an unknown name, no class, a patch too small for the model, or missing statistics.
     """
     encoder = _ENCODERS[check_choice("model", name, MODELS)]
     if num_classes < 1:
         raise UsageError(f"A model has at least 1 class. Received: num_classes={num_classes}.")
-    if patch_size is not None and patch_size < MIN_PATCH_SIZE:
+    if patch_size is not None and patch_size < encoder.min_patch_size:
         raise UsageError(
-            f"{name} halves an image five times, so a patch has at least {MIN_PATCH_SIZE} px. "
+            f"{name} takes patches of at least {encoder.min_patch_size} px. "
             f"Received: patch_size={patch_size}."
         )
     sensors = {
@@ -68,7 +81,7 @@ def build_model(
         for feature, bands in input_features(inputs).items()
     }
     x = BandNormalization(normalization(inputs, statistics), name="band_normalization")(sensors)
-    x = layers.GlobalAveragePooling2D(name="pool")(encoder(x))
+    x = layers.GlobalAveragePooling2D(name="pool")(encoder.features(x))
     return keras.Model(sensors, logits(x, num_classes), name=name)
 
 
@@ -78,9 +91,9 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     Raises:
       MissingError: no such file.
     """
-    # What a compiled model may name; importing them registers them with Keras.
-    for room in ("metrics", "optimizers"):
-        importlib.import_module(f"sen12ms_tf.{room}")
+    # What a compiled model may name: importing them registers them with Keras.
+    from sen12ms_tf import metrics, optimizers  # noqa: F401
+
     if not as_path(path).exists():
         raise MissingError(f"No model at {path}: there is no such file.")
     return keras.saving.load_model(path, safe_mode=True)

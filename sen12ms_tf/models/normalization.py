@@ -1,5 +1,6 @@
 """From raw bands to standardised ones: the one definition for training, evaluation and serving."""
 
+import functools
 from collections.abc import Mapping
 
 import keras
@@ -9,25 +10,28 @@ import numpy as np
 def standardize(sensors: Mapping[str, object], channels: Mapping[str, list[dict]], ops=keras.ops):
     """Clips, standardises and joins the sensors of a batch; missing values become 0, the mean.
 
-    Missing is NaN in S1, and 0 in every band of an S2 feature.
+    Missing is NaN in S1, and 0 in every S2 band that is given.
 
     Args:
       sensors: feature -> raw bands [batch, height, width, bands], in the unit of the data set.
       channels: what `bands.normalization` returns, the features in the order of the output.
-      ops: where cast, clip, isnan, all, where and concatenate come from. `tf.data` needs
-        TensorFlow's, whichever backend Keras runs on.
+      ops: where all, cast, clip, concatenate, isnan, logical_and and where come from. `tf.data`
+        needs TensorFlow's, whichever backend Keras runs on.
 
     Returns:
       float32 [batch, height, width, channels].
     """
+    images = {feature: ops.cast(sensors[feature], "float32") for feature in channels}
+    dark = [
+        ops.all(image == 0, axis=-1, keepdims=True)
+        for feature, image in images.items()
+        if feature != "s1"
+    ]
     parts = []
     for feature, rows in channels.items():
-        image = ops.cast(sensors[feature], "float32")
+        image = images[feature]
         mean, std = (np.array([row[key] for row in rows], np.float32) for key in ("mean", "std"))
-        if feature == "s1":
-            missing = ops.isnan(image)
-        else:
-            missing = ops.all(image == 0, axis=-1, keepdims=True)
+        missing = ops.isnan(image) if feature == "s1" else functools.reduce(ops.logical_and, dark)
         if any(row["clip"] for row in rows):
             bounds = np.array([row["clip"] or (-np.inf, np.inf) for row in rows], np.float32)
             image = ops.clip(image, bounds[:, 0], bounds[:, 1])

@@ -8,7 +8,7 @@ import pytest
 import sen12ms_tf as s12
 from sen12ms_tf import bands
 from sen12ms_tf.errors import MissingError, UsageError
-from sen12ms_tf.models import MODELS
+from sen12ms_tf.models import MODELS, blocks
 
 # Trainable parameters of torchvision's encoders for 3 channels: its published totals for 1000
 # classes less those of the classifier, 1000 * (features + 1).
@@ -78,8 +78,9 @@ def test_any_input_set_gives_float32_logits(inputs):
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"
 
 
-@pytest.mark.parametrize("name", ["ResNet50", "DenseNet121"])
-@pytest.mark.parametrize("size", [29, 45])
+@pytest.mark.parametrize(
+    ("name", "size"), [("ResNet50", 8), ("ResNet50", 45), ("DenseNet121", 29), ("DenseNet121", 45)]
+)
 def test_any_patch_size(name, size):
     model = s12.build_model(name, inputs="s2", num_classes=3, patch_size=size)
     assert np.isfinite(model(_batch("s2", size))).all()
@@ -93,7 +94,7 @@ def test_normalization_and_logits_stay_in_float32(policy):
     assert model.get_layer("logits").compute_dtype == "float32"
     assert conv.compute_dtype == policy.removeprefix("mixed_")
     batch = _batch("s1s2", 32)
-    raw = normalization(batch)
+    raw = keras.Model(model.inputs, normalization.output).predict_on_batch(batch)
     # -12.3 dB must not have been rounded to bfloat16 on its way in.
     expected = (batch["s1"][..., 0].clip(-25, 0) - -11.76858) / 4.525339
     np.testing.assert_allclose(np.asarray(raw)[..., 10], expected, atol=1e-5)
@@ -116,6 +117,33 @@ def test_a_saved_model_gives_equal_logits_in_a_new_process(tmp_path, policy):
     np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model.predict_on_batch(batch))
 
 
+def test_resnet_strides_in_its_3_x_3_convolution():
+    model = s12.build_model("ResNet50", inputs="s2", num_classes=3, patch_size=64)
+    for stage in (2, 3, 4):
+        first, second = (model.get_layer(f"stage{stage}_block1_conv{i}") for i in (1, 2))
+        assert (first.strides, second.strides) == ((1, 1), (2, 2))
+        assert second.kernel_size == (3, 3)
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_strided_convolutions_pad_alike_on_both_sides(size):
+    # Output i of a 7 x 7 convolution of stride 2 and padding 3 covers inputs 2i - 3 to 2i + 3, so
+    # input 3 is seen by outputs 0 to 3.
+    inputs = keras.Input((size, size, 1))
+    model = keras.Model(inputs, blocks.conv(inputs, 1, 7, 2, name="conv"))
+    model.get_layer("conv").kernel.assign(np.ones((7, 7, 1, 1)))
+    impulse = np.zeros((1, size, size, 1), np.float32)
+    impulse[0, 3, 3] = 1
+    expected = np.zeros((-(-size // 2),) * 2)
+    expected[:4, :4] = 1
+    np.testing.assert_array_equal(model.predict(impulse, verbose=0)[0, ..., 0], expected)
+
+
+def test_densenet_ends_in_a_relu_before_the_pooling():
+    model = s12.build_model("DenseNet121", inputs="s2", num_classes=3)
+    assert [layer.name for layer in model.layers[-3:]] == ["final_relu", "pool", "logits"]
+
+
 def test_initialisation_is_he_normal_over_the_fan_in():
     keras.utils.set_random_seed(0)
     model = s12.build_model("ResNet18", inputs="s1s2", num_classes=1000)
@@ -134,7 +162,7 @@ def test_initialisation_is_he_normal_over_the_fan_in():
         (("ResNet19", "s2", 3), "Unknown model 'ResNet19'. Valid: ResNet18"),
         (("ResNet18", "s3", 3), "Unknown input set 's3'"),
         (("ResNet18", "s2", 0), "at least 1 class"),
-        (("ResNet18", "s2", 3, 28), "at least 29 px"),
+        (("DenseNet121", "s2", 3, 28), "at least 29 px"),
         (("ResNet18", "all", 3), "B1 has no published mean"),
     ],
 )

@@ -52,6 +52,17 @@ def test_missing_values_become_the_mean():
     assert image[0, 1, 1].all()
 
 
+def test_s2_is_missing_only_where_all_its_bands_are():
+    statistics = {name: {"mean": 7.0, "std": 3.0} for name in ("B1", "B9", "B10")}
+    layer = BandNormalization(bands.normalization("all", statistics))
+    inputs = _inputs() | {"s2_60m": np.zeros((1, 2, 2, 3), np.uint16)}
+    inputs["s2"][0, 0, 0] = 0
+    image = np.asarray(layer(inputs))
+    assert not image[0, 0, 0, :13].any()
+    # With its 10 m and 20 m bands, a pixel is dark at 60 m, not missing.
+    assert image[0, 0, 1, :13].all()
+
+
 def test_the_layer_keeps_its_statistics():
     statistics = {name: {"mean": 7.0, "std": 3.0} for name in ("B1", "B9", "B10")}
     layer = BandNormalization(bands.normalization("all", statistics))
