@@ -71,18 +71,24 @@ def moments_of(record: Mapping[str, np.ndarray]) -> Moments:
     for feature, pixels in {"s1": s1, **s2}.items():
         valid = ~np.isnan(pixels).any(axis=1) if feature == "s1" else s2_valid
         kept = pixels if valid.all() else pixels[valid]
-        for name, values in zip(stored_bands(feature), kept.T, strict=True):
-            columns[name] = _moments_of_band(values, band(name).clip)
+        rows = _moments_of_bands(np.ascontiguousarray(kept.T), band(stored_bands(feature)[0]).clip)
+        columns |= zip(stored_bands(feature), rows, strict=True)
     return Moments(*np.array([columns[name] for name in _BAND_NAMES]).T)
 
 
-def _moments_of_band(values: np.ndarray, clip) -> tuple[float, float, float, float, float]:
-    if not values.size:
-        return 0.0, 0.0, 0.0, np.inf, -np.inf
-    clipped = (values if clip is None else values.clip(*clip)).astype(np.float64)
-    mean = clipped.mean()
-    clipped -= mean
-    return values.size, mean, clipped @ clipped, float(values.min()), float(values.max())
+def _moments_of_bands(pixels: np.ndarray, clip) -> np.ndarray:
+    """float64 [bands, 5], the fields of `Moments`, of [bands, pixels].
+
+    A band's pixels lie side by side: strided, this took three times as long.
+    """
+    if not pixels.size:
+        return np.array([[0.0, 0.0, 0.0, np.inf, -np.inf]] * len(pixels))
+    clipped = (pixels if clip is None else pixels.clip(*clip)).astype(np.float64)
+    mean = clipped.mean(axis=1)
+    clipped -= mean[:, None]
+    count = np.full(len(pixels), pixels.shape[1])
+    m2 = np.einsum("bp,bp->b", clipped, clipped)
+    return np.stack([count, mean, m2, pixels.min(axis=1), pixels.max(axis=1)], axis=1)
 
 
 def merge_all(parts: Iterable[Moments]) -> Moments:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import sen12ms_tf as s12
-from sen12ms_tf import bands, landcover, records
+from sen12ms_tf import bands, conversion, landcover, records
 from sen12ms_tf.errors import MissingError, UsageError
 from sen12ms_tf.manifest import read_index, read_manifest, write_manifest
 from sen12ms_tf.storage import as_path
@@ -126,6 +126,27 @@ def test_each_iteration_is_the_next_epoch_counted_from_first_epoch(records_dir):
     two_epochs = 2 * (read_manifest(records_dir).records("train") // 4)
     assert _ids(endless.take(two_epochs), records_dir) == epochs[1] + epochs[2]
     assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_no_batch_of_an_endless_dataset_holds_records_of_two_epochs(records_dir):
+    options = OPTIONS | {"batch_size": 7}
+    held = read_manifest(records_dir).records("train")
+    assert held % 7
+    endless = s12.train_dataset(records_dir, repeat=True, **options)
+    straight = [
+        each
+        for epoch in range(2)
+        for each in _ids(s12.train_dataset(records_dir, first_epoch=epoch, **options), records_dir)
+    ]
+    assert _ids(endless.take(2 * (held // 7)), records_dir) == straight
+
+
+def test_epochs_of_a_single_shard_differ_too(sample_dir, tmp_path):
+    plan = conversion.plan_conversion(sample_dir, tmp_path / "records")
+    conversion.convert(plan, 1)
+    assert len(read_manifest(tmp_path / "records").shards("train")) == 1
+    dataset = s12.train_dataset(tmp_path / "records", **OPTIONS)
+    assert _ids(dataset, tmp_path / "records") != _ids(dataset, tmp_path / "records")
 
 
 def _pixels(dataset) -> bytes:

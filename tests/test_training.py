@@ -92,6 +92,20 @@ def test_best_weights_are_those_of_the_best_epoch(finished):
     assert (finished / "best.weights.h5").stat().st_size < 0.4 * checkpoint.stat().st_size
 
 
+def test_the_best_weights_are_never_replaced_by_worse_ones(tmp_path):
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="dense")(inputs))
+    model.compile("sgd", "mse")
+    progress = training._Progress(as_path(tmp_path))
+    for epoch, score in enumerate((0.5, 0.7, 0.6, 0.7), start=1):
+        model.set_weights([np.array([[epoch]], np.float32)])
+        progress.save(model, {"epoch": epoch}, score)
+    model.load_weights(tmp_path / "best.weights.h5")
+    # Of two equal epochs the first stays.
+    assert model.get_weights()[0] == 2
+    assert training._Progress.read(as_path(tmp_path)).best == 0.7
+
+
 def test_a_run_that_is_stopped_after_an_epoch_goes_on(finished, options, tmp_path):
     """One epoch, a new process, one epoch: the same as two epochs at once."""
     run_dir = tmp_path / "resumed"
