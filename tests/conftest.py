@@ -32,11 +32,11 @@ def sample_dir(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def records_dir(sample_dir, tmp_path_factory) -> pathlib.Path:
     """The converted sample, in several shards a split."""
-    from sen12ms_tf import conversion
+    from sen12ms_tf import conversion, planning
 
     output = tmp_path_factory.mktemp("records") / "sen12ms"
-    options = conversion.Options(shard_megabytes=1)
-    conversion.convert(conversion.plan_conversion(sample_dir, output, options=options), 1)
+    options = planning.Options(shard_megabytes=1)
+    conversion.convert(planning.plan_conversion(sample_dir, output, options=options), 1)
     return output
 
 
@@ -57,3 +57,23 @@ def run_tool():
         return subprocess.run(command, capture_output=True, text=True, cwd=cwd or "/", check=False)
 
     return run
+
+
+@pytest.fixture
+def changed_copy(records_dir, tmp_path):
+    """A function: the converted sample's shards under a manifest with other fields."""
+    import dataclasses
+
+    from sen12ms_tf.manifest import MANIFEST_FILE, read_manifest, write_manifest
+    from sen12ms_tf.storage import as_path
+
+    def copy(**change) -> pathlib.Path:
+        output = tmp_path / "changed"
+        output.mkdir()
+        for path in records_dir.iterdir():
+            if path.name != MANIFEST_FILE:
+                (output / path.name).symlink_to(path)
+        write_manifest(as_path(output), dataclasses.replace(read_manifest(records_dir), **change))
+        return output
+
+    return copy

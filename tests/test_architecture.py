@@ -10,7 +10,7 @@ FLOORS = {
     1: "errors bands landcover splits storage",
     2: "patches records manifest statistics synthetic transforms metrics optimizers models",
     3: "tasks runs",
-    4: "pipeline serving conversion",
+    4: "pipeline serving planning conversion",
     5: "training evaluation baselines report",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}

@@ -11,13 +11,13 @@ import pytest
 import rasterio
 import tensorflow as tf
 
-from sen12ms_tf import conversion, patches, records, splits
+from sen12ms_tf import conversion, patches, planning, records, splits
 from sen12ms_tf.errors import UsageError
 from sen12ms_tf.manifest import read_index, read_manifest
 
 
 def _convert(source, output, workers=1, **options):
-    plan = conversion.plan_conversion(source, output, options=conversion.Options(**options))
+    plan = planning.plan_conversion(source, output, options=planning.Options(**options))
     return conversion.convert(plan, workers)
 
 
@@ -278,7 +278,7 @@ def test_no_complete_triplet_is_an_error(small_copy, tmp_path):
 
 def test_impossible_options_are_refused():
     with pytest.raises(UsageError, match=r"shard_megabytes is at least 1. Received: 0"):
-        conversion.Options(shard_megabytes=0)
+        planning.Options(shard_megabytes=0)
 
 
 def test_a_worker_needs_no_tensorflow():
@@ -287,7 +287,7 @@ def test_a_worker_needs_no_tensorflow():
 
 
 def test_real_triplets(real_triplets, tmp_path):
-    plan = conversion.plan_conversion(real_triplets, tmp_path / "out")
+    plan = planning.plan_conversion(real_triplets, tmp_path / "out")
     assert len(plan.inventory.complete) == 5
     assert {str(patch): held for patch, held in plan.inventory.incomplete.items()} == {
         "ROIs1970_fall_139_p839": ("lc",),

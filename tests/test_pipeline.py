@@ -6,10 +6,9 @@ import pytest
 import tensorflow as tf
 
 import sen12ms_tf as s12
-from sen12ms_tf import bands, conversion, landcover, records
+from sen12ms_tf import bands, conversion, landcover, planning, records
 from sen12ms_tf.errors import MissingError, UsageError
-from sen12ms_tf.manifest import read_index, read_manifest, write_manifest
-from sen12ms_tf.storage import as_path
+from sen12ms_tf.manifest import read_index, read_manifest
 from sen12ms_tf.tasks import task
 
 OPTIONS = {"inputs": "s1s2", "label_type": "multi_label", "batch_size": 4}
@@ -142,7 +141,7 @@ def test_no_batch_of_an_endless_dataset_holds_records_of_two_epochs(records_dir)
 
 
 def test_epochs_of_a_single_shard_differ_too(sample_dir, tmp_path):
-    plan = conversion.plan_conversion(sample_dir, tmp_path / "records")
+    plan = planning.plan_conversion(sample_dir, tmp_path / "records")
     conversion.convert(plan, 1)
     assert len(read_manifest(tmp_path / "records").shards("train")) == 1
     dataset = s12.train_dataset(tmp_path / "records", **OPTIONS)
@@ -217,30 +216,18 @@ def test_training_on_both_splits(records_dir):
     assert dataset.cardinality() == both // 4
 
 
-def _without(records_dir, output, change):
-    """A copy of the data set with a changed manifest, its shards linked."""
-    import dataclasses
-
-    output.mkdir()
-    for path in records_dir.iterdir():
-        if path.name != "manifest.json":
-            (output / path.name).symlink_to(path)
-    write_manifest(as_path(output), dataclasses.replace(read_manifest(records_dir), **change))
-    return output
-
-
-def test_a_sensor_that_was_not_converted_is_named(records_dir, tmp_path):
+def test_a_sensor_that_was_not_converted_is_named(records_dir, changed_copy):
     features = read_manifest(records_dir).features
     kept = {name: value for name, value in features.items() if name != "s1"}
-    partial = _without(records_dir, tmp_path / "partial", {"features": kept})
+    partial = changed_copy(features=kept)
     with pytest.raises(UsageError, match=r"'s1s2' needs VV, VH.*converted without"):
         s12.eval_dataset(partial, split="test", **OPTIONS)
     s12.eval_dataset(partial, split="test", **OPTIONS | {"inputs": "s2"})
 
 
-def test_a_split_without_records_is_refused(records_dir, tmp_path):
+def test_a_split_without_records_is_refused(records_dir, changed_copy):
     splits = read_manifest(records_dir).splits | {"test": ()}
-    empty = _without(records_dir, tmp_path / "empty", {"splits": splits})
+    empty = changed_copy(splits=splits)
     with pytest.raises(UsageError, match=r"Split 'test'.*no records"):
         s12.eval_dataset(empty, split="test", **OPTIONS)
 

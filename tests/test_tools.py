@@ -69,7 +69,8 @@ def test_evaluate_prints_a_table(run_tool, run_dir, records_dir):
 
 def test_export_then_refuses_to_overwrite(run_tool, run_dir, tmp_path):
     arguments = [f"--run_dir={run_dir}", f"--export_dir={tmp_path / 'saved_model'}"]
-    assert run_tool("export", *arguments).returncode == 0
+    result = run_tool("export", *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
     before = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*"))
     assert "not an empty directory" in _one_line(run_tool("export", *arguments))
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*")) == before

@@ -12,7 +12,7 @@ import pytest
 
 from sen12ms_tf import runs, training
 from sen12ms_tf.errors import MissingError, UsageError
-from sen12ms_tf.manifest import read_manifest, write_manifest
+from sen12ms_tf.manifest import read_manifest
 from sen12ms_tf.runs import TrainingOptions
 from sen12ms_tf.storage import as_path
 
@@ -38,16 +38,6 @@ def finished(records_dir, tmp_path_factory):
 def _history(run_dir) -> list[dict]:
     with (run_dir / "history.csv").open() as file:
         return list(csv.DictReader(file))
-
-
-def _changed_copy(records_dir, output, change):
-    """The same shards under a changed manifest."""
-    output.mkdir()
-    for path in records_dir.iterdir():
-        if path.name != "manifest.json":
-            (output / path.name).symlink_to(path)
-    write_manifest(as_path(output), dataclasses.replace(read_manifest(records_dir), **change))
-    return output
 
 
 def test_defaults_are_the_published_recipe():
@@ -178,14 +168,14 @@ def test_resume_of_a_finished_run_has_nothing_to_do(finished, options):
     assert (finished / "history.csv").read_text() == before
 
 
-def test_resume_on_other_statistics_is_refused(records_dir, options, tmp_path):
+def test_resume_on_other_statistics_is_refused(records_dir, options, tmp_path, changed_copy):
     """Weights learned with one normalisation must not be saved under another."""
     chosen = dataclasses.replace(options, inputs="all", epochs=1, steps_per_epoch=1)
     training.train(tmp_path / "run", chosen)
     before = (tmp_path / "run" / "config.json").read_text()
     statistics = read_manifest(records_dir).statistics
     changed = statistics | {"B1": statistics["B1"] | {"mean": 5.0}}
-    other = _changed_copy(records_dir, tmp_path / "other", {"statistics": changed})
+    other = changed_copy(statistics=changed)
     with pytest.raises(UsageError, match="other band statistics"):
         training.train(
             tmp_path / "run", dataclasses.replace(chosen, data_dir=str(other)), resume=True
@@ -200,9 +190,11 @@ def test_a_directory_of_something_else_is_refused(options, tmp_path):
             training.train(tmp_path, options, resume=resume)
 
 
-def test_without_validation_records_the_last_epoch_is_kept(records_dir, options, tmp_path, caplog):
+def test_without_validation_records_the_last_epoch_is_kept(
+    records_dir, options, tmp_path, changed_copy, caplog
+):
     splits = read_manifest(records_dir).splits | {"validation": ()}
-    data = _changed_copy(records_dir, tmp_path / "data", {"splits": splits})
+    data = changed_copy(splits=splits)
     run_dir = tmp_path / "run"
     with caplog.at_level("WARNING"):
         model = training.train(run_dir, dataclasses.replace(options, data_dir=str(data)))

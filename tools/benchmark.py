@@ -139,11 +139,11 @@ def _make_sample(sample: pathlib.Path, patch_size: int) -> None:
 
 
 def _convert(sample: pathlib.Path) -> pathlib.Path:
-    from sen12ms_tf import conversion
+    from sen12ms_tf import conversion, planning
 
     output = sample.parent / "records"
-    options = conversion.Options(shard_megabytes=32)
-    conversion.convert(conversion.plan_conversion(sample, output, options=options))
+    options = planning.Options(shard_megabytes=32)
+    conversion.convert(planning.plan_conversion(sample, output, options=options))
     return output
 
 

@@ -24,15 +24,16 @@ def _parse_flags(argv: list[str]) -> list[str]:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         _fail(f"{error} See --help.")
+    # What TensorFlow and Keras tell at INFO is about themselves; --verbosity=0 shows it. Left unset,
+    # absl would now raise it to INFO.
+    if flags.FLAGS["verbosity"].using_default_value:
+        flags.FLAGS.verbosity = logging.WARNING
     if rest[1:]:
         _fail(f"Unexpected argument: '{rest[1]}'. See --help.")
     return rest
 
 
 def _call(main: Callable[[], None]) -> None:
-    # What TensorFlow and Keras tell at INFO is about themselves; --verbosity=0 shows it.
-    if flags.FLAGS["verbosity"].using_default_value:
-        logging.set_verbosity(logging.WARNING)
     try:
         main()
     except (UsageError, OSError) as error:
@@ -60,7 +61,7 @@ def import_tensorflow() -> None:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            import tensorflow
         except BaseException:
             held.seek(0)
             os.write(stderr, held.read())
@@ -68,3 +69,5 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+    # Its Python logger has a level of its own.
+    tensorflow.get_logger().setLevel("WARNING")

@@ -26,13 +26,13 @@ _LIMIT = flags.DEFINE_integer("limit", None, "Convert this many patches only, fo
 
 def main() -> None:
     """Plans, says so, and converts."""
-    from sen12ms_tf import conversion
+    from sen12ms_tf import conversion, planning
 
-    plan = conversion.plan_conversion(
+    plan = planning.plan_conversion(
         _SEN12MS_DIR.value,
         _OUTPUT_DIR.value,
         splits_dir=_SPLITS_DIR.value,
-        options=conversion.Options(_SEED.value, _SHARD_MEGABYTES.value, _LIMIT.value),
+        options=planning.Options(_SEED.value, _SHARD_MEGABYTES.value, _LIMIT.value),
     )
     print(plan.summary(), flush=True)
     manifest = conversion.convert(plan, _NUM_WORKERS.value)

@@ -31,7 +31,7 @@ _TRAINING = {
     "label_type": _LABEL_TYPE,
     "scheme": _SCHEME,
     "batch_size": 16,
-    "epochs": 14,
+    "epochs": 12,
     "augment": "d4",
 }
 
