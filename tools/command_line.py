@@ -24,8 +24,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         _fail(f"{error} See --help.")
-    # What TensorFlow and Keras tell at INFO is about themselves; --verbosity=0 shows it. Left unset,
-    # absl would now raise it to INFO.
+    # What TensorFlow and Keras tell at INFO is about themselves; --verbosity=0 shows it. If unset,
+    # absl would raise it to INFO now.
     if flags.FLAGS["verbosity"].using_default_value:
         flags.FLAGS.verbosity = logging.WARNING
     if rest[1:]:
