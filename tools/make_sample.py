@@ -30,6 +30,7 @@ def main() -> None:
     patches = synthetic.write_sample(
         output_dir, _PATCHES.value, _PATCH_SIZE.value, seed=_SEED.value
     )
+    output_dir.mkdir(parents=True, exist_ok=True)
     total = len(synthetic.SCENES) * _PATCHES.value
     written = sum(1 for _ in tqdm.tqdm(patches, total=total, unit="patch", desc="make_sample"))
     print(f"Wrote {written} synthetic triplets of {_PATCH_SIZE.value} px to {output_dir}.")
