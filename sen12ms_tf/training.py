@@ -79,6 +79,7 @@ def train(
         metrics=config.task.metrics(),
         jit_compile=options.jit_compile,
     )
+    monitor = None if validation is None else f"val_{config.task.metrics()[0].name}"
     root.mkdir(parents=True, exist_ok=True)
     write_config(root, config)
     progress.restore(model)
@@ -91,7 +92,7 @@ def train(
         validation_data=validation,
         shuffle=False,
         callbacks=[
-            _Recorder(progress, f"val_{config.task.metrics()[0].name}" if validation else None),
+            _Recorder(progress, monitor),
             keras.callbacks.TensorBoard(os.fspath(root / "tensorboard"), write_graph=False),
         ],
     )
